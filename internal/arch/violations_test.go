@@ -14,7 +14,7 @@ func sound() map[string]string {
 	return map[string]string{
 		"internal/market/doc.go":            "// Package market is a word.\npackage market\nimport _ \"strings\"",
 		"internal/market/tick.go":           "package market",
-		"internal/market/tick_test.go":      "package market_test\nimport _ \"github.com/google/go-cmp/cmp\"",
+		"internal/market/tick_test.go":      "package market_test\nimport (_ \"m/internal/market\"; _ \"github.com/google/go-cmp/cmp\")",
 		"internal/tape/tape.go":             "// Package tape is a word.\npackage tape\nimport _ \"m/internal/market\"",
 		"internal/tape/tape_test.go":        "// Comments of external tests do not count.\npackage tape_test\nimport _ \"m/internal/tape/tapetest\"",
 		"internal/tape/tapetest/suite.go":   "// Package tapetest is a word.\npackage tapetest\nimport _ \"m/internal/tape\"",
