@@ -1,0 +1,144 @@
+import { add, compare } from './decimal.ts';
+import type { Instant } from './instant.ts';
+import { compareInstants } from './instant.ts';
+import type { Interval } from './interval.ts';
+import { bucketOf } from './interval.ts';
+import type { Bar, Trade } from './types.ts';
+
+/** What applying a trade or a bar did, so that the chart redraws no more than it must. */
+export type Change = 'appended' | 'updated' | 'revised';
+
+/**
+ * The bars of one symbol and interval: history from the server, kept up to date
+ * by folding live trades into it.
+ *
+ * Bars are in strictly rising order of `t`. Without a trade there is no bar: a
+ * quiet interval is absent, never a flat candle. A late trade goes into the bar
+ * of its own time and leaves later bars alone.
+ */
+export class Candles {
+  readonly interval: Interval;
+  private readonly bars: Bar[];
+  /** The time of the trade that made the newest bar's close; null when history made it. */
+  private closedAt: Instant | null = null;
+
+  /** `history` may be in either order, and is copied. */
+  constructor(interval: Interval, history: readonly Bar[]) {
+    this.interval = interval;
+    this.bars = normalise(history);
+  }
+
+  /** The bars, oldest first. Not to be changed by the caller. */
+  get all(): readonly Bar[] {
+    return this.bars;
+  }
+
+  get newest(): Bar | null {
+    return this.bars.at(-1) ?? null;
+  }
+
+  /** Folds one trade in, and says what that did. */
+  apply(trade: Trade): Change {
+    const newest = this.newest;
+    const t = bucketOf(trade.time.s, this.interval, newest?.t ?? 0);
+    if (newest === null || t > newest.t) {
+      this.bars.push(opened(t, trade));
+      this.closedAt = trade.time;
+      return 'appended';
+    }
+    if (t === newest.t) {
+      const late = this.closedAt !== null && compareInstants(trade.time, this.closedAt) < 0;
+      this.bars[this.bars.length - 1] = grown(newest, trade, late);
+      if (!late) this.closedAt = trade.time;
+      return 'updated';
+    }
+    const at = this.find(t);
+    const bar = this.bars[at];
+    if (bar?.t === t) this.bars[at] = grown(bar, trade, true);
+    else this.bars.splice(at, 0, opened(t, trade));
+    return 'revised';
+  }
+
+  /**
+   * Puts older bars in front. Bars that are already here stay as they are: those
+   * here have live trades in them.
+   */
+  prepend(older: readonly Bar[]): number {
+    const first = this.bars[0]?.t ?? Infinity;
+    const fresh = normalise(older).filter((bar) => bar.t < first);
+    this.bars.unshift(...fresh);
+    return fresh.length;
+  }
+
+  /**
+   * Takes the server's word for closed bars, which knows late and cancelled trades
+   * and the venue's rules. The newest bar and anything after it is left alone: it
+   * is still being made from trades that the answer may not have seen. Returns
+   * whether anything changed.
+   */
+  settle(official: readonly Bar[]): boolean {
+    const newest = this.newest;
+    if (newest === null) return false;
+    let changed = false;
+    for (const bar of official) {
+      if (bar.t >= newest.t) continue;
+      const at = this.find(bar.t);
+      const mine = this.bars[at];
+      if (mine?.t !== bar.t) {
+        // Older than all we hold: that is history, which `prepend` is for.
+        if (at === 0) continue;
+        this.bars.splice(at, 0, bar);
+        changed = true;
+      } else if (!same(mine, bar)) {
+        this.bars[at] = bar;
+        changed = true;
+      }
+    }
+    return changed;
+  }
+
+  /** The index of the first bar at or after t. */
+  private find(t: number): number {
+    let low = 0;
+    let high = this.bars.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.bars[middle]?.t ?? Infinity) < t) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+function opened(t: number, trade: Trade): Bar {
+  const p = trade.price;
+  return { t, o: p, h: p, l: p, c: p, v: trade.size, n: 1 };
+}
+
+function grown(bar: Bar, trade: Trade, late: boolean): Bar {
+  return {
+    t: bar.t,
+    o: bar.o,
+    h: compare(trade.price, bar.h) > 0 ? trade.price : bar.h,
+    l: compare(trade.price, bar.l) < 0 ? trade.price : bar.l,
+    c: late ? bar.c : trade.price,
+    v: add(bar.v, trade.size),
+    n: bar.n + 1,
+  };
+}
+
+function normalise(bars: readonly Bar[]): Bar[] {
+  const sorted = [...bars].sort((a, b) => a.t - b.t);
+  return sorted.filter((bar, i) => sorted[i + 1]?.t !== bar.t);
+}
+
+function same(a: Bar, b: Bar): boolean {
+  return (
+    a.n === b.n &&
+    compare(a.o, b.o) === 0 &&
+    compare(a.h, b.h) === 0 &&
+    compare(a.l, b.l) === 0 &&
+    compare(a.c, b.c) === 0 &&
+    compare(a.v, b.v) === 0
+  );
+}

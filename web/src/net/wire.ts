@@ -1,0 +1,155 @@
+import type { Exact, ExactObject } from '../market/exact.ts';
+import { readExact } from '../market/exact.ts';
+import type { Instant } from '../market/instant.ts';
+import type { Bar, FlowState, Gap, Quote, Trade } from '../market/types.ts';
+import * as f from './fields.ts';
+
+/** What the server says on `/v2/tape`. */
+export type Message =
+  | { readonly type: 'trade'; readonly trade: Trade }
+  | { readonly type: 'quote'; readonly quote: Quote }
+  | {
+      readonly type: 'bar';
+      readonly kind: 'b' | 'u' | 'd';
+      readonly symbol: string;
+      readonly bar: Bar;
+    }
+  | { readonly type: 'cursor'; readonly cursor: string }
+  | {
+      readonly type: 'status';
+      readonly symbol: string;
+      readonly feed: string;
+      readonly state: FlowState;
+    }
+  | { readonly type: 'gap'; readonly gap: Gap }
+  | { readonly type: 'heartbeat'; readonly time: Instant | null }
+  | { readonly type: 'success'; readonly message: string }
+  | { readonly type: 'subscription' }
+  | { readonly type: 'error'; readonly code: number; readonly message: string }
+  /** A kind that this page does not know yet. To be ignored. */
+  | { readonly type: 'other'; readonly name: string };
+
+/**
+ * Reads one frame of the stream. Throws `SyntaxError` when it is not JSON and
+ * `DecodeError` when it is not a frame: a market screen rather stops and joins
+ * again than show half of what it was told.
+ */
+export function readFrame(frame: string): Message[] {
+  return f.asArray(readExact(frame), 'frame').map(message);
+}
+
+/** What to subscribe to, as the protocol spells it. */
+export interface Subscription {
+  readonly trades: readonly string[];
+  readonly quotes: readonly string[];
+  readonly mode: 'every' | 'latest';
+  /** For mode `latest`: the shortest time between two frames, such as `50ms`. */
+  readonly every?: string;
+}
+
+/** The subscribe request. With a cursor the stream goes on from there, without hole or double. */
+export function subscribe(want: Subscription, cursor: string | null): string {
+  return JSON.stringify({
+    action: 'subscribe',
+    trades: want.trades,
+    quotes: want.quotes,
+    bars: [],
+    mode: want.mode,
+    ...(want.every === undefined ? {} : { every: want.every }),
+    ...(want.mode === 'every' ? { cursor: true } : {}),
+    ...(cursor === null ? {} : { from: { cursor } }),
+  });
+}
+
+function message(value: Exact): Message {
+  const o = f.asObject(value, 'message');
+  const name = f.text(o, 'T');
+  switch (name) {
+    case 't':
+      return { type: 'trade', trade: trade(o) };
+    case 'q':
+      return { type: 'quote', quote: quote(o) };
+    case 'b':
+    case 'u':
+    case 'd':
+      return { type: 'bar', kind: name, symbol: f.text(o, 'S'), bar: bar(o) };
+    case 'cursor':
+      return { type: 'cursor', cursor: f.text(o, 'c') };
+    case 'status':
+      return {
+        type: 'status',
+        symbol: f.text(o, 'S'),
+        feed: f.textOr(o, 'feed', ''),
+        state: flowState(f.textOr(o, 'state', 'unknown')),
+      };
+    case 'gap':
+      return { type: 'gap', gap: gap(o) };
+    case 'heartbeat':
+      return { type: 'heartbeat', time: f.timeOrNull(o, 't') };
+    case 'success':
+      return { type: 'success', message: f.textOr(o, 'msg', '') };
+    case 'subscription':
+      return { type: 'subscription' };
+    case 'error':
+      return { type: 'error', code: f.countOr(o, 'code', 0), message: f.textOr(o, 'msg', '') };
+    default:
+      return { type: 'other', name };
+  }
+}
+
+function trade(o: ExactObject): Trade {
+  return {
+    symbol: f.text(o, 'S'),
+    price: f.price(o, 'p'),
+    size: f.price(o, 's'),
+    time: f.time(o, 't'),
+    seq: f.countOr(o, 'seq', 0),
+    received: f.timeOrNull(o, 'r'),
+  };
+}
+
+function quote(o: ExactObject): Quote {
+  return {
+    symbol: f.text(o, 'S'),
+    bid: f.price(o, 'bp'),
+    bidSize: f.price(o, 'bs'),
+    ask: f.price(o, 'ap'),
+    askSize: f.price(o, 'as'),
+    time: f.time(o, 't'),
+  };
+}
+
+/** A bar as the stream and the REST API spell it. */
+export function bar(o: ExactObject): Bar {
+  return {
+    t: f.time(o, 't').s,
+    o: f.price(o, 'o'),
+    h: f.price(o, 'h'),
+    l: f.price(o, 'l'),
+    c: f.price(o, 'c'),
+    v: f.price(o, 'v'),
+    n: f.countOr(o, 'n', 0),
+  };
+}
+
+function gap(o: ExactObject): Gap {
+  return {
+    symbol: f.textOr(o, 'S', ''),
+    from: f.time(o, 'from'),
+    to: f.time(o, 'to'),
+    reason: f.textOr(o, 'reason', ''),
+  };
+}
+
+/** A state of flow; a word that this page does not know counts as unknown. */
+export function flowState(word: string): FlowState {
+  switch (word) {
+    case 'live':
+    case 'stale':
+    case 'down':
+    case 'closed':
+      return word;
+    default:
+      return 'unknown';
+  }
+}

@@ -1,0 +1,357 @@
+import type { Span } from '../chart/breaks.ts';
+import { Candles } from '../market/candles.ts';
+import type { Instant } from '../market/instant.ts';
+import { toMs } from '../market/instant.ts';
+import type { Interval } from '../market/interval.ts';
+import { intervals } from '../market/interval.ts';
+import type { Bar, Gap, Trade } from '../market/types.ts';
+import { usual, wait } from '../net/backoff.ts';
+import type { Line } from '../net/link.ts';
+import { Link } from '../net/link.ts';
+import type { BarPage, Rest } from '../net/rest.ts';
+import type { AsOf } from '../net/rest.ts';
+import type { Resume } from '../net/resume.ts';
+import { idle } from '../net/resume.ts';
+import type { Message } from '../net/wire.ts';
+import type { Frame } from './frame.ts';
+import type { Row } from './row.svelte.ts';
+
+/** What draws the bars; the session tells it what changed, at most once a frame. */
+export interface ChartSink {
+  open(bars: readonly Bar[], holes: readonly Span[], interval: number, decimals: number): void;
+  replace(bars: readonly Bar[], holes: readonly Span[]): void;
+  update(newest: readonly Bar[]): void;
+}
+
+/** What the stream did for the chart so far, for whoever wants to check. */
+export interface Tally {
+  /** The first and last trade number that the stream gave. */
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+  /** Trades folded into the bars; without holes or doubles it is last − first + 1. */
+  readonly applied: number;
+  readonly doubles: number;
+  readonly holes: number;
+  /** Milliseconds from the server's receipt to this screen, the median of late; null when unknown. */
+  readonly delay: number | null;
+}
+
+const nothingYet: Tally = {
+  firstSeq: 0,
+  lastSeq: 0,
+  applied: 0,
+  doubles: 0,
+  holes: 0,
+  delay: null,
+};
+
+export interface SessionOptions {
+  readonly rest: Rest;
+  readonly dial: () => Line;
+  readonly frame: Frame;
+  readonly now?: () => number;
+}
+
+const firstPage = 600;
+const laterPage = 1000;
+
+/** After this long out of sight, loading anew is kinder than replaying what was missed. */
+const stayAway = 60_000;
+
+/** How long after a bar's end the server's own bar is asked for: late trades are in by then. */
+const settleAfter = 2_500;
+
+/** A market with fewer minute bars than this is shown by the second unless told otherwise. */
+const fewMinutes = 12;
+
+/**
+ * The bars of the chart: history by REST, which tells the position on the tape
+ * that it is good for, and from that position on every trade of the symbol, so
+ * that history and live are one series without a seam.
+ */
+export class Session {
+  phase = $state<'loading' | 'ready' | 'empty' | 'failed'>('loading');
+  problem = $state('');
+  connection = $state.raw<Resume>(idle);
+  tally = $state.raw<Tally>(nothingYet);
+  interval = $state.raw<Interval>(intervals[1]);
+  /** Rises when bars changed, for what shows them as text. */
+  version = $state(0);
+
+  private readonly options: SessionOptions;
+  private sink: ChartSink | null = null;
+  private row: Row | null = null;
+  private candles = new Candles(intervals[1], []);
+  private next: string | null = null;
+  private gaps: Gap[] = [];
+  private link: Link | null = null;
+  private loading = new AbortController();
+  private retry: ReturnType<typeof setTimeout> | undefined;
+  private attempt = 0;
+  private settling: ReturnType<typeof setTimeout> | undefined;
+  private fetchingOlder = false;
+  private hiddenAt: number | null = null;
+
+  private dirty: 'no' | 'newest' | 'all' | 'opened' = 'no';
+  private fresh = 0;
+  private counts = { ...nothingYet };
+  private newestReceived: Instant | null = null;
+  private delays: number[] = [];
+
+  constructor(options: SessionOptions) {
+    this.options = options;
+  }
+
+  get bars(): readonly Bar[] {
+    return this.candles.all;
+  }
+
+  get holes(): readonly Span[] {
+    return this.gaps.map((g) => ({ from: toMs(g.from) / 1000, to: toMs(g.to) / 1000 }));
+  }
+
+  /** Sets what draws; null takes it away. It is given what there is at once. */
+  attach(sink: ChartSink | null): void {
+    this.sink = sink;
+    if (sink !== null && this.phase !== 'loading') this.show('opened');
+  }
+
+  /** Shows another symbol or interval. Null chooses the interval by how much history there is. */
+  open(row: Row, interval: Interval | null): void {
+    this.gaps = row.symbol === this.row?.symbol ? this.gaps : [];
+    this.row = row;
+    this.counts = { ...nothingYet };
+    this.tally = nothingYet;
+    this.delays = [];
+    this.attempt = 0;
+    this.load(interval);
+  }
+
+  /** Tries again at once, for the impatient. */
+  again(): void {
+    if (this.phase === 'failed') this.load(this.interval);
+    this.link?.hurry();
+  }
+
+  /** Fetches older bars, when there are any and none are on their way. */
+  async older(): Promise<void> {
+    if (this.next === null || this.fetchingOlder || this.row === null) return;
+    this.fetchingOlder = true;
+    const { signal } = this.loading;
+    try {
+      const page = this.next;
+      const answer = await this.bars_(laterPage, page, signal);
+      this.next = answer.value.next;
+      if (this.candles.prepend(answer.value.bars) > 0) this.show('all');
+    } catch {
+      // Scrolling asks again.
+    } finally {
+      this.fetchingOlder = false;
+    }
+  }
+
+  /** The page went out of sight: stop listening; the cursor keeps the place. */
+  hide(): void {
+    this.hiddenAt = this.now();
+    this.link?.stop();
+  }
+
+  /** The page is seen again: go on from the cursor, or load anew after a long while. */
+  unhide(): void {
+    const away = this.hiddenAt === null ? 0 : this.now() - this.hiddenAt;
+    this.hiddenAt = null;
+    const cursor = this.link?.current.cursor ?? null;
+    if (this.link === null) return;
+    if (away > stayAway || cursor === null) this.load(this.interval);
+    else this.link.start(cursor);
+  }
+
+  close(): void {
+    this.loading.abort();
+    clearTimeout(this.retry);
+    clearTimeout(this.settling);
+    this.link?.stop();
+    this.link = null;
+  }
+
+  private load(interval: Interval | null): void {
+    const before = this.link?.current;
+    this.close();
+    this.loading = new AbortController();
+    this.phase = 'loading';
+    this.problem = '';
+    void this.fetch(interval, this.loading.signal, before);
+  }
+
+  private async fetch(
+    wanted: Interval | null,
+    signal: AbortSignal,
+    before: Resume | undefined,
+  ): Promise<void> {
+    try {
+      this.interval = wanted ?? intervals[1];
+      let answer = await this.bars_(firstPage, null, signal);
+      if (wanted === null && answer.value.bars.length < fewMinutes) {
+        this.interval = intervals[0];
+        answer = await this.bars_(firstPage, null, signal);
+      }
+      this.attempt = 0;
+      this.candles = new Candles(this.interval, answer.value.bars);
+      this.next = answer.value.next;
+      this.counts.lastSeq = 0;
+      this.phase = this.bars.length === 0 ? 'empty' : 'ready';
+      this.show('opened');
+      this.follow(answer.cursor, before);
+    } catch (error) {
+      if (signal.aborted) return;
+      this.phase = 'failed';
+      this.problem = error instanceof Error ? error.message : String(error);
+      this.retry = setTimeout(
+        () => {
+          this.load(wanted);
+        },
+        wait(this.attempt++, usual, Math.random) + 500,
+      );
+    }
+  }
+
+  private bars_(limit: number, page: string | null, signal: AbortSignal): Promise<AsOf<BarPage>> {
+    return this.options.rest.bars(this.row?.symbol ?? '', this.interval, limit, page, signal);
+  }
+
+  private follow(cursor: string | null, before: Resume | undefined): void {
+    const symbol = this.row?.symbol ?? '';
+    this.link = new Link({
+      dial: this.options.dial,
+      want: { trades: [symbol], quotes: [], mode: 'every' },
+      owner: {
+        onMessages: this.take,
+        onState: (state) => {
+          this.connection = {
+            ...state,
+            resumes: state.resumes + (before?.resumes ?? 0),
+            reloads: state.reloads + (before?.reloads ?? 0),
+          };
+        },
+        onReload: () => {
+          this.load(this.interval);
+        },
+      },
+    });
+    this.link.start(cursor);
+  }
+
+  private readonly take = (messages: readonly Message[]): void => {
+    for (const message of messages) {
+      if (message.type === 'trade') {
+        if (!this.fold(message.trade)) return;
+      } else if (message.type === 'gap') this.mark(message.gap);
+    }
+  };
+
+  /** Folds a trade in; false when a number is missing before it and history is loaded anew. */
+  private fold(trade: Trade): boolean {
+    if (trade.symbol !== this.row?.symbol) return true;
+    const { counts } = this;
+    if (trade.seq > 0) {
+      if (counts.lastSeq > 0 && trade.seq <= counts.lastSeq) {
+        counts.doubles++;
+        return true;
+      }
+      if (counts.lastSeq > 0 && trade.seq > counts.lastSeq + 1) {
+        counts.holes++;
+        this.link?.lost(`trade ${String(counts.lastSeq + 1)} did not come`);
+        return false;
+      }
+      if (counts.firstSeq === 0) counts.firstSeq = trade.seq;
+      counts.lastSeq = trade.seq;
+    }
+    counts.applied++;
+    this.newestReceived = trade.received;
+    if (this.outsideSession()) return true;
+    const before = this.candles.newest;
+    const change = this.candles.apply(trade);
+    if (before === null) this.show('opened');
+    else if (change === 'revised' || (change === 'appended' && this.holeSince(before.t)))
+      this.show('all');
+    else {
+      if (change === 'appended') this.fresh++;
+      this.show('newest');
+    }
+    if (change === 'appended' && before !== null) this.settleSoon();
+    return true;
+  }
+
+  /** Daily bars of listed stocks are made in the regular session only. */
+  private outsideSession(): boolean {
+    return (
+      this.interval.seconds === 86400 &&
+      this.row?.calendar === 'us-equity' &&
+      this.row.state === 'closed'
+    );
+  }
+
+  private holeSince(t: number): boolean {
+    return this.holes.some((h) => h.to > t);
+  }
+
+  private mark(gap: Gap): void {
+    if (gap.symbol !== '' && gap.symbol !== '*' && gap.symbol !== this.row?.symbol) return;
+    this.gaps.push(gap);
+    this.show('all');
+  }
+
+  /** When a bar has closed, the server's own bar of that time takes the place of ours. */
+  private settleSoon(): void {
+    if (this.interval.seconds < 60) return;
+    clearTimeout(this.settling);
+    this.settling = setTimeout(() => {
+      if (this.interval.seconds === 86400) this.load(this.interval);
+      else void this.settle();
+    }, settleAfter);
+  }
+
+  private async settle(): Promise<void> {
+    const { candles } = this;
+    try {
+      const answer = await this.bars_(4, null, this.loading.signal);
+      if (candles === this.candles && candles.settle(answer.value.bars)) this.show('all');
+    } catch {
+      // The next bar's end asks again.
+    }
+  }
+
+  private show(what: 'newest' | 'all' | 'opened'): void {
+    const rank = { no: 0, newest: 1, all: 2, opened: 3 } as const;
+    if (rank[what] > rank[this.dirty]) this.dirty = what;
+    this.options.frame.mark(this.draw);
+  }
+
+  private readonly draw = (): void => {
+    const { dirty, fresh, sink } = this;
+    this.dirty = 'no';
+    this.fresh = 0;
+    const bars = this.bars;
+    if (this.phase === 'empty' && bars.length > 0) this.phase = 'ready';
+    if (dirty === 'opened') {
+      sink?.open(bars, this.holes, this.interval.seconds, this.row?.decimals ?? 2);
+    } else if (dirty === 'all') sink?.replace(bars, this.holes);
+    else if (dirty === 'newest') sink?.update(bars.slice(-1 - fresh));
+    this.measure();
+    this.version++;
+  };
+
+  private measure(): void {
+    if (this.newestReceived !== null) {
+      this.delays.push(this.now() - toMs(this.newestReceived));
+      if (this.delays.length > 41) this.delays.shift();
+      this.newestReceived = null;
+    }
+    const sorted = [...this.delays].sort((a, b) => a - b);
+    this.tally = { ...this.counts, delay: sorted[sorted.length >> 1] ?? null };
+  }
+
+  private now(): number {
+    return (this.options.now ?? Date.now)();
+  }
+}
