@@ -43,7 +43,7 @@ func TestLoadErrorsNameThePlace(t *testing.T) {
 		want      []string
 	}{
 		"unknown key":         {yaml: "listen: 127.0.0.1:1\nlissten: x\n", want: []string{"tapedeck.yaml:2", "unknown key lissten", "did you mean listen?"}},
-		"unknown nested key":  {yaml: "log:\n  levle: info\n", want: []string{"tapedeck.yaml:2", "log.levle", "did you mean log.level?"}},
+		"unknown nested key":  {yaml: "log:\n  lvel: info\n", want: []string{"tapedeck.yaml:2", "log.lvel", "did you mean log.level?"}},
 		"bad value":           {yaml: "\nlog:\n  level: loud\n", want: []string{"tapedeck.yaml:3", "log.level", `"loud"`, "debug, info"}},
 		"twice":               {yaml: "data: a\ndata: b\n", want: []string{"tapedeck.yaml:2", "data", "line 1"}},
 		"list for one":        {yaml: "data: [a, b]\n", want: []string{"tapedeck.yaml:1", "data", "single value"}},

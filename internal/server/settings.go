@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -75,13 +76,11 @@ func list(key, about string, at func(*Config) *[]string, split func(string) []st
 
 func choice(key, about string, of []string, at func(*Config) *string) setting {
 	return one(key, about, func(c *Config, s string) error {
-		for _, o := range of {
-			if s == o {
-				*at(c) = s
-				return nil
-			}
+		if !slices.Contains(of, s) {
+			return fmt.Errorf("%q is not one of %s", s, strings.Join(of, ", "))
 		}
-		return fmt.Errorf("%q is not one of %s", s, strings.Join(of, ", "))
+		*at(c) = s
+		return nil
 	}, func(c *Config) string { return *at(c) })
 }
 

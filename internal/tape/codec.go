@@ -294,6 +294,7 @@ func (h *header) number(field protowire.Number, v uint64) {
 		h.timeUnit = market.Time(v)
 	case fieldLagUnit:
 		h.lagUnit = market.Time(v)
+	default: // of a later version of the program; what it must understand raises the format's version
 	}
 }
 
@@ -307,6 +308,7 @@ func (d *Decoder) text(h *header, field protowire.Number, b []byte) {
 		d.symbols = append(d.symbols, string(b))
 	case fieldStrings:
 		d.strings = append(d.strings, string(b))
+	default:
 	}
 }
 
