@@ -1,0 +1,163 @@
+package natstape
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"tapedeck/internal/tape"
+)
+
+// defaultMinFree is what Options.MinFree stands for when it is 0.
+func defaultMinFree(size uint64) uint64 {
+	return min(max(size/20, 512<<20), 8<<30, size/8)
+}
+
+// checkDisk looks how much of the disk is free, and stops or resumes accepting appends. It resumes a little above where it
+// stopped, so that it doesn't waver.
+func (l *Log) checkDisk() {
+	free, size, err := l.opts.FreeSpace(l.opts.Dir)
+	if err != nil {
+		if !l.blind {
+			l.blind = true
+			l.log.Warn("free space of the disk not known", "error", err)
+		}
+		return
+	}
+	l.blind = false
+	l.free.Store(free)
+	l.minFree = l.opts.MinFree
+	if l.minFree == 0 {
+		l.minFree = defaultMinFree(size)
+	}
+	switch {
+	case free < l.minFree:
+		l.full = true
+	case free >= l.minFree+l.minFree/16:
+		l.full = false
+	}
+	l.judge(nil)
+}
+
+// judge sets the health from what the writer knows. A cause is why the server is broken.
+func (l *Log) judge(cause error) {
+	if cause != nil {
+		l.cause = cause
+	}
+	switch {
+	case l.full:
+		l.setHealth(fmt.Errorf("%w: %s free, appends need %s (%s)", tape.ErrFull, mebibytes(l.free.Load()), mebibytes(l.minFree), l.opts.Dir))
+	case l.broken:
+		l.setHealth(l.cause)
+	default:
+		l.setHealth(nil)
+	}
+}
+
+func mebibytes(n uint64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
+
+// lookAround is what the writer does between turns: look after the disk, restart a broken server.
+func (l *Log) lookAround(ctx context.Context) {
+	l.checkDisk()
+	if l.broken {
+		l.mend(ctx)
+	}
+}
+
+// breakDown stops a server that doesn't answer, takes back what it may have written of the requests, and refuses them. After a
+// full disk or a failed sync JetStream doesn't recover by itself.
+func (l *Log) breakDown(cause error, rs []*request) {
+	l.log.Error("tape's server is broken and will be restarted", "error", cause)
+	l.metrics.restarts.Inc()
+	l.broken = true
+	if s := l.session.Swap(nil); s != nil {
+		s.close()
+	}
+	l.cut = false
+	l.held = append(l.held, rs...)
+	l.checkDisk()
+	l.judge(cause)
+	l.mend(context.Background())
+}
+
+// takeBack removes what was written but not acknowledged, and then refuses the requests that it belonged to: only now is it
+// certain that they are not on the tape.
+func (l *Log) takeBack() {
+	if l.cut {
+		return
+	}
+	if err := cutTail(l.opts.Dir, l.last); err != nil {
+		l.log.Error("unacknowledged records not taken back", "error", err)
+		return
+	}
+	l.cut = true
+	refuse(l.held, l.Health())
+	l.held = nil
+}
+
+// mend starts the server again when there is room. When it can't, it is tried again at the next look around.
+func (l *Log) mend(ctx context.Context) {
+	l.takeBack()
+	l.checkDisk()
+	if !l.cut || l.full {
+		return
+	}
+	s, err := startSession(l.opts.Dir, l.log)
+	if err == nil {
+		if err = l.resume(ctx, s); err != nil {
+			s.close()
+		}
+	}
+	if err != nil {
+		l.log.Error("tape's server not restarted", "error", err)
+		l.judge(fmt.Errorf("%w: %w", tape.ErrUnavailable, err))
+		return
+	}
+	l.broken = false
+	l.session.Store(s)
+	l.log.Info("tape's server restarted", "last", l.last)
+	l.judge(nil)
+}
+
+// resume checks that a restarted server has all that was acknowledged.
+func (l *Log) resume(ctx context.Context, s *session) error {
+	info, err := s.lookup(ctx)
+	if err != nil {
+		return err
+	}
+	if info == nil {
+		return errors.New("the stream is gone")
+	}
+	switch last := tape.Position(info.State.LastSeq); {
+	case last > l.last:
+		return fmt.Errorf("BUG: the stream ends at %d, after what was taken back to %d", last, l.last)
+	case last < l.last:
+		l.log.Warn("tape lost its end while its server was restarted", "last", last, "high_water", l.last)
+		epoch, err := newEpoch()
+		if err != nil {
+			return err
+		}
+		if err := l.mark.set(epoch, l.last, l.ordinal, false); err != nil {
+			return err
+		}
+		if err := l.fill(ctx, s, void{from: last + 1, through: l.last, after: l.ordinal}); err != nil {
+			return err
+		}
+		if err := s.update(ctx, info, epoch); err != nil {
+			return err
+		}
+		l.mu.Lock()
+		l.epoch = epoch
+		l.ring.reset() // readers must agree that it is lost
+		l.mu.Unlock()
+	}
+	for name, f := range l.feeds {
+		if !f.fenced {
+			delete(l.feeds, name) // its last record is asked for again
+		}
+	}
+	return nil
+}
+
+// isFull tells whether appends are refused because the disk is full.
+func (l *Log) isFull() bool { return errors.Is(l.Health(), tape.ErrFull) }
