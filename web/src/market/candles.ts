@@ -8,6 +8,12 @@ import type { Bar, Trade } from './types.ts';
 /** What applying a trade or a bar did, so that the chart redraws no more than it must. */
 export type Change = 'appended' | 'updated' | 'revised';
 
+/** A bar with the times of the trades that made its open and close, as far as we saw them. */
+interface Kept extends Bar {
+  readonly first?: Instant;
+  readonly last?: Instant;
+}
+
 /**
  * The bars of one symbol and interval: history from the server, kept up to date
  * by folding live trades into it.
@@ -18,9 +24,7 @@ export type Change = 'appended' | 'updated' | 'revised';
  */
 export class Candles {
   readonly interval: Interval;
-  private readonly bars: Bar[];
-  /** The time of the trade that made the newest bar's close; null when history made it. */
-  private closedAt: Instant | null = null;
+  private readonly bars: Kept[];
 
   /** `history` may be in either order, and is copied. */
   constructor(interval: Interval, history: readonly Bar[]) {
@@ -43,20 +47,13 @@ export class Candles {
     const t = bucketOf(trade.time.s, this.interval, newest?.t ?? 0);
     if (newest === null || t > newest.t) {
       this.bars.push(opened(t, trade));
-      this.closedAt = trade.time;
       return 'appended';
     }
-    if (t === newest.t) {
-      const late = this.closedAt !== null && compareInstants(trade.time, this.closedAt) < 0;
-      this.bars[this.bars.length - 1] = grown(newest, trade, late);
-      if (!late) this.closedAt = trade.time;
-      return 'updated';
-    }
-    const at = this.find(t);
+    const at = t === newest.t ? this.bars.length - 1 : this.find(t);
     const bar = this.bars[at];
-    if (bar?.t === t) this.bars[at] = grown(bar, trade, true);
+    if (bar?.t === t) this.bars[at] = grown(bar, trade, bar === newest);
     else this.bars.splice(at, 0, opened(t, trade));
-    return 'revised';
+    return t === newest.t ? 'updated' : 'revised';
   }
 
   /**
@@ -110,20 +107,33 @@ export class Candles {
   }
 }
 
-function opened(t: number, trade: Trade): Bar {
+function opened(t: number, trade: Trade): Kept {
   const p = trade.price;
-  return { t, o: p, h: p, l: p, c: p, v: trade.size, n: 1 };
+  return { t, o: p, h: p, l: p, c: p, v: trade.size, n: 1, first: trade.time, last: trade.time };
 }
 
-function grown(bar: Bar, trade: Trade, late: boolean): Bar {
+/**
+ * A bar with one more trade in it. Open and close are those of the earliest and
+ * the latest trade by their own times, whatever order they came in. Of a bar that
+ * came from the server those times are not known: then its open stands, and its
+ * close gives way only while it is the newest bar.
+ */
+function grown(bar: Kept, trade: Trade, newest: boolean): Kept {
+  const { price, time } = trade;
+  const opens = bar.first !== undefined && compareInstants(time, bar.first) < 0;
+  const closes = bar.last === undefined ? newest : compareInstants(time, bar.last) >= 0;
+  const first = opens ? time : bar.first;
+  const last = closes ? time : bar.last;
   return {
     t: bar.t,
-    o: bar.o,
-    h: compare(trade.price, bar.h) > 0 ? trade.price : bar.h,
-    l: compare(trade.price, bar.l) < 0 ? trade.price : bar.l,
-    c: late ? bar.c : trade.price,
+    o: opens ? price : bar.o,
+    h: compare(price, bar.h) > 0 ? price : bar.h,
+    l: compare(price, bar.l) < 0 ? price : bar.l,
+    c: closes ? price : bar.c,
     v: add(bar.v, trade.size),
     n: bar.n + 1,
+    ...(first === undefined ? {} : { first }),
+    ...(last === undefined ? {} : { last }),
   };
 }
 

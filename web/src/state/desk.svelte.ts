@@ -33,6 +33,7 @@ export class Desk {
   row = $state.raw<Row | null>(null);
 
   private readonly options: DeskOptions;
+  private asked: Interval | null = null;
   private title = 'Tapedeck';
   private titleTimer: ReturnType<typeof setInterval> | undefined;
 
@@ -130,12 +131,14 @@ export class Desk {
     const symbol = wanted.symbol ?? this.prefs.symbol;
     const row = this.watch.find(symbol) ?? (wanted.symbol === null ? (rows[0] ?? null) : null);
     const interval = wanted.interval === null ? null : intervalOf(wanted.interval);
-    const same = row === this.row && (interval === null || interval === this.session.interval);
+    // Without a word on the interval the one that was chosen stays.
+    const same = row === this.row && (interval === null || interval === this.asked);
     this.route = { ...wanted, symbol: row?.symbol ?? wanted.symbol };
     this.row = row;
-    if (row === null || (same && this.session.bars.length > 0)) return;
+    if (row === null || same) return;
     this.prefs.symbol = row.symbol;
     this.prefs.save();
+    this.asked = interval;
     this.session.open(row, interval);
     this.retitle();
   };

@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest';
+import { serverAt } from '../../src/net/urls.ts';
+import { readRoute, writeRoute } from '../../src/state/route.ts';
+import { fit, rank } from '../../src/ui/fuzzy.ts';
+import { commandOf } from '../../src/ui/keys.ts';
+
+describe('addresses', () => {
+  it('follow the page behind a prefix', () => {
+    const server = serverAt('http://host:8000/some/prefix/');
+    expect(server.rest('v1/symbols')).toBe('http://host:8000/some/prefix/v1/symbols');
+    expect(server.socket('v2/tape')).toBe('ws://host:8000/some/prefix/v2/tape');
+    expect(server.rest(`v2/stocks/${encodeURIComponent('X:BTC/USD')}/bars`, { limit: 5 })).toBe(
+      'http://host:8000/some/prefix/v2/stocks/X%3ABTC%2FUSD/bars?limit=5',
+    );
+  });
+
+  it('are secure when the page is', () => {
+    expect(serverAt('https://host/').socket('ws/prices', { symbol: 'SIM:A' })).toBe(
+      'wss://host/ws/prices?symbol=SIM%3AA',
+    );
+  });
+});
+
+describe('route', () => {
+  it('goes there and back', () => {
+    const route = { symbol: 'SIM:AAPL', interval: '5m', view: 'line' } as const;
+    expect(writeRoute(route)).toBe('#symbol=SIM:AAPL&interval=5m&view=line');
+    expect(readRoute(writeRoute(route))).toEqual(route);
+    const odd = { symbol: 'X:BTC/USD&=', interval: null, view: null };
+    expect(readRoute(writeRoute(odd))).toEqual(odd);
+  });
+
+  it('leaves out what it does not understand', () => {
+    expect(readRoute('')).toEqual({ symbol: null, interval: null, view: null });
+    expect(readRoute(`#symbol=${'x'.repeat(100)}&interval=7m&view=pie`)).toEqual({
+      symbol: null,
+      interval: null,
+      view: null,
+    });
+    expect(readRoute('#symbol=sim:aapl&interval=1d')).toMatchObject({
+      symbol: 'SIM:AAPL',
+      interval: '1D',
+    });
+  });
+});
+
+describe('search', () => {
+  it('finds by letters in order, best first', () => {
+    const names = ['SIM:AMZN', 'SIM:AAPL', 'COINBASE:BTC-USD', 'SIM:PLTR'];
+    const by = (query: string): string[] =>
+      rank(query, names, (n) => `${n.split(':')[1] ?? ''} ${n}`);
+    expect(by('apl')[0]).toBe('SIM:AAPL');
+    expect(by('btc')).toEqual(['COINBASE:BTC-USD']);
+    expect(by('coin usd')).toEqual(['COINBASE:BTC-USD']);
+    expect(by('pl')[0]).toBe('SIM:PLTR');
+    expect(by('')).toEqual(names);
+    expect(by('zzz')).toEqual([]);
+    expect(fit('a', 'b')).toBeNull();
+  });
+});
+
+describe('keys', () => {
+  const key = (key: string, more: { alt?: boolean; shift?: boolean; code?: string } = {}) =>
+    commandOf({ key, code: '', alt: false, shift: false, ...more });
+
+  it('mean what the sheet says', () => {
+    expect(key('/')).toEqual({ do: 'search' });
+    expect(key('?', { shift: true })).toEqual({ do: 'help' });
+    expect(key('ArrowDown')).toEqual({ do: 'move', by: 1 });
+    expect(key('ArrowLeft', { shift: true })).toEqual({ do: 'scroll', by: -10 });
+    expect(key('2')).toMatchObject({ do: 'interval', interval: { id: '1m' } });
+    expect(key('®', { alt: true, code: 'KeyR' })).toEqual({ do: 'reset' });
+  });
+
+  it('mean nothing otherwise', () => {
+    for (const k of ['9', '0', 'x', 'Enter', 'Tab', 'Escape']) expect(key(k)).toBeNull();
+    expect(key('1', { alt: true, code: 'Digit1' })).toBeNull();
+  });
+});

@@ -1,0 +1,107 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { readExact } from '../../src/market/exact.ts';
+import { readPrice } from '../../src/net/prices.ts';
+import { readFrame, subscribe } from '../../src/net/wire.ts';
+
+describe('readFrame', () => {
+  it('keeps the digits of a trade', () => {
+    const [message] = readFrame(
+      '[{"T":"t","S":"SIM:AAPL","i":1042,"p":187.420,"s":0.00015604,"t":"2026-11-23T10:00:00.123456789Z",' +
+        '"x":"V","c":["@"],"z":"C","tks":"B","seq":1042,"r":"2026-11-23T10:00:00.2Z"}]',
+    );
+    expect(message).toEqual({
+      type: 'trade',
+      trade: {
+        symbol: 'SIM:AAPL',
+        price: '187.420',
+        size: '0.00015604',
+        time: { s: 1795428000, ns: 123456789 },
+        seq: 1042,
+        received: { s: 1795428000, ns: 200000000 },
+      },
+    });
+  });
+
+  it('reads the control messages', () => {
+    const frame =
+      '[{"T":"success","msg":"connected"},{"T":"subscription","trades":["*"]},{"T":"cursor","c":"e.1"},' +
+      '{"T":"status","S":"SIM:AAPL","feed":"sim","state":"stale"},' +
+      '{"T":"status","S":"SIM:AAPL","feed":"sim","state":"halted"},' +
+      '{"T":"gap","S":"SIM:AAPL","from":"2026-11-23T10:00:00Z","to":"2026-11-23T10:01:00Z","reason":"reconnect"},' +
+      '{"T":"heartbeat","t":"2026-11-23T10:00:00Z"},{"T":"error","code":416,"msg":"gone"},{"T":"new"}]';
+    expect(readFrame(frame).map((m) => (m.type === 'status' ? m.state : m.type))).toEqual([
+      'success',
+      'subscription',
+      'cursor',
+      'stale',
+      'unknown',
+      'gap',
+      'heartbeat',
+      'error',
+      'other',
+    ]);
+  });
+
+  it('refuses half a trade', () => {
+    for (const text of [
+      '[{"T":"t","S":"SIM:A","s":1,"t":"2026-11-23T10:00:00Z"}]',
+      '[{"T":"t","S":"SIM:A","p":null,"s":1,"t":"2026-11-23T10:00:00Z"}]',
+      '[{"T":"t","S":"SIM:A","p":1,"s":1,"t":"yesterday"}]',
+      '[{"T":"gap","S":"SIM:A"}]',
+      '[null]',
+      '"x"',
+    ]) {
+      expect(() => readFrame(text), text).toThrow(/want/);
+    }
+  });
+});
+
+describe('subscribe', () => {
+  it('asks for a cursor only where it is of use', () => {
+    const latest = subscribe({ trades: ['*'], quotes: ['*'], mode: 'latest', every: '50ms' }, null);
+    expect(JSON.parse(latest)).toEqual({
+      action: 'subscribe',
+      trades: ['*'],
+      quotes: ['*'],
+      bars: [],
+      mode: 'latest',
+      every: '50ms',
+    });
+  });
+});
+
+describe('readPrice', () => {
+  it('reads the tutorial message and nothing else', () => {
+    expect(
+      readPrice('{"timestamp":"2026-11-23T10:00:00Z","symbol":"AAPL","price":187.420}'),
+    ).toMatchObject({ symbol: 'AAPL', price: '187.420' });
+    for (const text of ['', '{}', '[]', '{"timestamp":"x","price":1}']) {
+      expect(readPrice(text)).toBeNull();
+    }
+  });
+});
+
+/** What the server writes for both sides to read; empty until it does. */
+const fixtures = new URL('../../../testdata/wire/', import.meta.url);
+const files = existsSync(fixtures)
+  ? readdirSync(fixtures, { recursive: true, encoding: 'utf8' }).filter((n) => n.endsWith('.json'))
+  : [];
+
+describe.skipIf(files.length === 0)('the fixtures of the server', () => {
+  it.each(files)('%s decodes', (name) => {
+    const text = readFileSync(new URL(name, fixtures), 'utf8');
+    const value = readExact(text);
+    // A file holds a frame, or a REST answer, or what a client sends.
+    const first = Array.isArray(value) ? value[0] : undefined;
+    const isFrame =
+      typeof first === 'object' && first !== null && !Array.isArray(first) && 'T' in first;
+    if (!isFrame) return;
+    const messages = readFrame(text);
+    expect(messages.length).toBeGreaterThan(0);
+    for (const m of messages) {
+      // Each kind that the page acts on is understood, not passed over.
+      if (m.type === 'other') expect(['alert', 'clock', 'x', 'c']).toContain(m.name);
+    }
+  });
+});
