@@ -28,3 +28,6 @@ const desk = new Desk({
 const target = document.getElementById('app');
 if (target === null) throw new Error('BUG: index.html has no #app');
 mount(App, { target, props: { desk } });
+
+// For the curious at the console, and for the browser tests: what the page knows.
+Object.assign(window, { tapedeck: desk });

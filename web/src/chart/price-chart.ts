@@ -46,8 +46,8 @@ export interface PriceChartOptions {
   readonly onOldest: () => void;
 }
 
-/** Bars in view when a chart opens, as far as there are that many. */
-const firstView = 120;
+/** The width of a bar when a chart opens, in pixels. */
+const firstSpacing = 8;
 
 /** Room for bars to come, in bars. */
 const rightRoom = 6;
@@ -198,10 +198,10 @@ export class PriceChart {
   /** Back to the newest bars at the usual width, with the price scale fitted again. */
   home(): void {
     this.chart.priceScale('right').applyOptions({ autoScale: true });
+    const scale = this.chart.timeScale();
     const to = this.places.length - 1 + rightRoom;
-    const from =
-      this.places.length > firstView ? this.places.length - firstView : Math.min(0, to - 60);
-    this.chart.timeScale().setVisibleLogicalRange({ from, to });
+    // Few bars stand at the right edge in their usual width, where the next will come.
+    scale.setVisibleLogicalRange({ from: to - Math.max(30, scale.width() / firstSpacing), to });
   }
 
   /** Moves the view by bars; negative is into the past. */

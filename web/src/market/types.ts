@@ -11,6 +11,8 @@ export interface Trade {
   readonly size: Decimal;
   readonly time: Instant;
   readonly seq: number;
+  /** Who took the other's offer: the buyer, the seller, or unknown. */
+  readonly taker: 'B' | 'S' | '';
   /** When the server received it; null from servers that do not say. */
   readonly received: Instant | null;
 }

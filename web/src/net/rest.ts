@@ -3,10 +3,10 @@ import type { Exact, ExactObject } from '../market/exact.ts';
 import { readExact } from '../market/exact.ts';
 import type { Instant } from '../market/instant.ts';
 import type { Interval } from '../market/interval.ts';
-import type { Bar, FeedInfo, SymbolInfo } from '../market/types.ts';
+import type { Bar, FeedInfo, SymbolInfo, Trade } from '../market/types.ts';
 import * as f from './fields.ts';
 import type { Server } from './urls.ts';
-import { bar, flowState } from './wire.ts';
+import { bar, flowState, trade } from './wire.ts';
 
 /** The server answered, and the answer is no. */
 export class RefusedError extends Error {
@@ -88,6 +88,18 @@ export class Rest {
     const bars = f.asArray(o['bars'], 'bars').map((b) => bar(f.asObject(b, 'bar')));
     const next = f.textOr(o, 'next_page_token', '');
     return { value: { bars, next: next === '' ? null : next }, cursor };
+  }
+
+  /** The newest trades of a symbol, newest first. */
+  async trades(name: string, limit: number, signal?: AbortSignal): Promise<Trade[]> {
+    const url = this.server.rest(`v2/stocks/${encodeURIComponent(name)}/trades`, {
+      sort: 'desc',
+      limit,
+      start: '1970-01-01T00:00:00Z',
+    });
+    const { value } = await this.get(url, signal);
+    const rows = f.asArray(f.asObject(value, 'trades')['trades'], 'trades');
+    return rows.map((row) => trade(f.asObject(row, 'trade'), name));
   }
 
   /** The newest trades of a symbol in the tutorial's form, newest first. */

@@ -97,13 +97,16 @@ function message(value: Exact): Message {
   }
 }
 
-function trade(o: ExactObject): Trade {
+/** A trade of the stream; the REST API leaves out the symbol, which then is given. */
+export function trade(o: ExactObject, symbol = f.text(o, 'S')): Trade {
+  const taker = f.textOr(o, 'tks', '');
   return {
-    symbol: f.text(o, 'S'),
+    symbol,
     price: f.price(o, 'p'),
     size: f.price(o, 's'),
     time: f.time(o, 't'),
     seq: f.countOr(o, 'seq', 0),
+    taker: taker === 'B' || taker === 'S' ? taker : '',
     received: f.timeOrNull(o, 'r'),
   };
 }

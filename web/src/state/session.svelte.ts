@@ -14,6 +14,7 @@ import type { Resume } from '../net/resume.ts';
 import { idle } from '../net/resume.ts';
 import type { Message } from '../net/wire.ts';
 import type { Frame } from './frame.ts';
+import { Print, printed } from './print.svelte.ts';
 import type { Row } from './row.svelte.ts';
 
 /** What draws the bars; the session tells it what changed, at most once a frame. */
@@ -77,13 +78,14 @@ export class Session {
   interval = $state.raw<Interval>(intervals[1]);
   /** Rises when bars changed, for what shows them as text. */
   version = $state(0);
+  readonly print = new Print();
+  gaps = $state.raw<readonly Gap[]>([]);
 
   private readonly options: SessionOptions;
   private sink: ChartSink | null = null;
   private row: Row | null = null;
   private candles = new Candles(intervals[1], []);
   private next: string | null = null;
-  private gaps: Gap[] = [];
   private link: Link | null = null;
   private loading = new AbortController();
   private retry: ReturnType<typeof setTimeout> | undefined;
@@ -118,7 +120,10 @@ export class Session {
 
   /** Shows another symbol or interval. Null chooses the interval by how much history there is. */
   open(row: Row, interval: Interval | null): void {
-    this.gaps = row.symbol === this.row?.symbol ? this.gaps : [];
+    if (row.symbol !== this.row?.symbol) {
+      this.gaps = [];
+      this.print.clear();
+    }
     this.row = row;
     this.counts = { ...nothingYet };
     this.tally = nothingYet;
@@ -190,6 +195,7 @@ export class Session {
   ): Promise<void> {
     try {
       this.interval = wanted ?? intervals[1];
+      void this.fetchPrint(signal);
       let answer = await this.bars_(firstPage, null, signal);
       if (wanted === null && answer.value.bars.length < fewMinutes) {
         this.interval = intervals[0];
@@ -198,7 +204,8 @@ export class Session {
       this.attempt = 0;
       this.candles = new Candles(this.interval, answer.value.bars);
       this.next = answer.value.next;
-      this.counts.lastSeq = 0;
+      // What the stream gives is counted from where this history ends.
+      this.counts = { ...this.counts, firstSeq: 0, lastSeq: 0, applied: 0 };
       this.phase = this.bars.length === 0 ? 'empty' : 'ready';
       this.show('opened');
       this.follow(answer.cursor, before);
@@ -212,6 +219,17 @@ export class Session {
         },
         wait(this.attempt++, usual, Math.random) + 500,
       );
+    }
+  }
+
+  /** The trades before the stream's first, for the list beside the chart. */
+  private async fetchPrint(signal: AbortSignal): Promise<void> {
+    if (this.row === null) return;
+    try {
+      this.print.seed(await this.options.rest.trades(this.row.symbol, printed, signal));
+      this.options.frame.mark(this.draw);
+    } catch {
+      // The list fills from the stream then.
     }
   }
 
@@ -268,6 +286,7 @@ export class Session {
     }
     counts.applied++;
     this.newestReceived = trade.received;
+    this.print.add(trade);
     if (this.outsideSession()) return true;
     const before = this.candles.newest;
     const change = this.candles.apply(trade);
@@ -297,7 +316,7 @@ export class Session {
 
   private mark(gap: Gap): void {
     if (gap.symbol !== '' && gap.symbol !== '*' && gap.symbol !== this.row?.symbol) return;
-    this.gaps.push(gap);
+    this.gaps = [...this.gaps, gap];
     this.show('all');
   }
 
@@ -333,12 +352,13 @@ export class Session {
     this.fresh = 0;
     const bars = this.bars;
     if (this.phase === 'empty' && bars.length > 0) this.phase = 'ready';
-    if (dirty === 'opened') {
+    if (dirty === 'opened' && this.phase !== 'loading') {
       sink?.open(bars, this.holes, this.interval.seconds, this.row?.decimals ?? 2);
     } else if (dirty === 'all') sink?.replace(bars, this.holes);
     else if (dirty === 'newest') sink?.update(bars.slice(-1 - fresh));
     this.measure();
     this.version++;
+    if (!this.print.draw(this.now())) this.options.frame.mark(this.draw);
   };
 
   private measure(): void {

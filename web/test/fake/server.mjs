@@ -191,6 +191,7 @@ class Fake {
       response.end(body);
     };
     const path = decodeURIComponent(url.pathname);
+    const trades = /^\/v2\/stocks\/([^/]+)\/trades$/.exec(path);
     const bars = /^\/v2\/stocks\/([^/]+)\/bars$/.exec(path);
     if (this.broken && (path.startsWith('/v1') || path.startsWith('/v2'))) {
       response.statusCode = 503;
@@ -223,6 +224,10 @@ class Fake {
         );
       const next = from + limit < all.length ? `"${from + limit}"` : 'null';
       send(`{"bars":[${rows.join(',')}],"symbol":"${bars[1]}","next_page_token":${next}}`);
+    } else if (trades) {
+      const rows = this.entries.filter((e) => e.T === 't' && e.S === trades[1]);
+      const newest = rows.slice(-Number(url.searchParams.get('limit'))).reverse();
+      send(`{"trades":${json(newest)},"symbol":"${trades[1]}","next_page_token":null}`);
     } else if (path === '/history') {
       const rows = this.entries.filter(
         (e) => e.T === 't' && e.S === url.searchParams.get('symbol'),

@@ -22,6 +22,7 @@ function trade(time: string, price: string, size = '1'): Trade {
     size: size as Decimal,
     time: at,
     seq: ++seq,
+    taker: '',
     received: null,
   };
 }

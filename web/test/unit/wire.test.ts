@@ -18,6 +18,7 @@ describe('readFrame', () => {
         size: '0.00015604',
         time: { s: 1795428000, ns: 123456789 },
         seq: 1042,
+        taker: 'B',
         received: { s: 1795428000, ns: 200000000 },
       },
     });

@@ -1,0 +1,45 @@
+import type { Trade } from '../market/types.ts';
+
+/** How many trades the list beside the chart holds. */
+export const printed = 40;
+
+/** The eye reads no list faster than this; milliseconds. */
+const pause = 120;
+
+/** The newest trades of the charted symbol, newest first: time and sales. */
+export class Print {
+  trades = $state.raw<readonly Trade[]>([]);
+
+  private kept: Trade[] = [];
+  private stale = false;
+  private drawnAt = -Infinity;
+
+  /** Puts history behind what the stream already brought. */
+  seed(newestFirst: readonly Trade[]): void {
+    const oldest = this.kept.at(-1)?.seq ?? Infinity;
+    this.kept = [...this.kept, ...newestFirst.filter((t) => t.seq < oldest)].slice(0, printed);
+    this.stale = true;
+  }
+
+  add(trade: Trade): void {
+    this.kept.unshift(trade);
+    if (this.kept.length > printed) this.kept.pop();
+    this.stale = true;
+  }
+
+  clear(): void {
+    this.kept = [];
+    this.trades = [];
+    this.stale = false;
+  }
+
+  /** Shows the list if it is time to; false when it has to be asked again. */
+  draw(now: number): boolean {
+    if (!this.stale) return true;
+    if (now - this.drawnAt < pause && now >= this.drawnAt) return false;
+    this.drawnAt = now;
+    this.stale = false;
+    this.trades = [...this.kept];
+    return true;
+  }
+}
