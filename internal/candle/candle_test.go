@@ -639,10 +639,11 @@ func randomEntries(t testing.TB, r *rand.Rand, n int) []market.Entry {
 }
 
 func TestAgainstNaive(t *testing.T) {
+	o := Options{Calendars: market.NewCalendars()}
 	for seed := range uint64(30) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		entries := randomEntries(t, r, 2000)
-		m := machine(t, Options{})
+		m := machine(t, o)
 		want := naive(t, entries, m)
 		store := shelf{}
 		f := m.Feed("all")
@@ -655,7 +656,7 @@ func TestAgainstNaive(t *testing.T) {
 			}
 			if r.IntN(400) == 0 { // a restart
 				store.put(t, m.Drain(nil))
-				m = restart(t, store, clock)
+				m = restart(t, o, store, clock)
 				f = m.Feed("all")
 			}
 		}
@@ -670,9 +671,9 @@ func TestAgainstNaive(t *testing.T) {
 }
 
 // restart makes a machine that goes on where the one before stopped.
-func restart(t testing.TB, store shelf, clock market.Time) *Machine {
+func restart(t testing.TB, o Options, store shelf, clock market.Time) *Machine {
 	t.Helper()
-	m := machine(t, Options{})
+	m := machine(t, o)
 	f := m.Feed("all")
 	newest := map[key]market.Bar{}
 	for k, b := range store {

@@ -62,7 +62,7 @@ func (f *Feed) tooFarAhead(e *market.Entry, at market.Time) bool {
 func (f *Feed) Advance(to market.Time) {
 	to = min(max(to, minTime), maxTime)
 	f.clock = max(f.clock, to)
-	for passed := f.clock - f.m.grace; len(f.queue) > 0 && f.queue[0].at <= passed; {
+	for len(f.queue) > 0 && f.passed(f.queue[0].at) {
 		n := f.queue.pop().n
 		if !n.bar.Final {
 			n.bar.Final, n.closed = true, true
@@ -79,6 +79,9 @@ func (f *Feed) Advance(to market.Time) {
 		f.m.release(n)
 	}
 }
+
+// passed reports whether the clock has passed a time by the grace.
+func (f *Feed) passed(t market.Time) bool { return f.clock >= minTime && t <= f.clock-f.m.grace }
 
 // symbol returns the symbol of an entry, and notes that it comes from this feed.
 func (f *Feed) symbol(name market.Symbol) *symbol {
@@ -105,31 +108,36 @@ func (f *Feed) trade(e *market.Entry, at market.Time) error {
 	case f.tooFarAhead(e, at):
 		return fmt.Errorf("%s trade %d at %s: received at %s: %w", e.Symbol, e.Seq, at, e.Received, ErrAhead)
 	}
-	t := fill{at: at, seq: e.Seq, price: e.Price, size: market.WideOf(e.Size)}
-	var err error
-	if t.turnover, err = market.Product(e.Price, e.Size); err != nil {
+	turnover, err := market.Product(e.Price, e.Size)
+	if err != nil {
 		return fmt.Errorf("%s trade %d: %w", e.Symbol, e.Seq, err)
 	}
+	t := fill{at: at, seq: e.Seq, price: e.Price, turnover: turnover}
+	t.size = market.WideOf(e.Size)
 	sym := f.symbol(e.Symbol)
 	day := sym.venue.days.Day(at)
 	effects := f.effects(sym.venue, e.Conditions, day, at)
 
-	// First everything that can fail, then everything that changes a bar.
+	// First the sums of bars that are there, which can fail; a new bar has room for any trade.
 	var bars [maxIntervals]*node
-	var sums [maxIntervals]sum
 	for i := range f.m.intervals {
 		if effects[i] == 0 {
 			continue
 		}
 		n := f.find(&sym.series[i], i, at, day)
-		if n == nil {
-			sums[i] = sum{t.size, t.turnover}
+		if n == nil || !effects[i].Has(market.EffectVolume) {
+			bars[i] = n
 			continue
 		}
-		bars[i] = n
-		if sums[i], err = t.addTo(&n.bar); err != nil {
+		if err := t.addTo(&n.bar); err != nil {
+			for j := range i {
+				if bars[j] != nil && effects[j].Has(market.EffectVolume) {
+					t.takeFrom(&bars[j].bar, e.Size)
+				}
+			}
 			return err
 		}
+		bars[i] = n
 	}
 	for i := range f.m.intervals {
 		if effects[i] == 0 {
@@ -138,8 +146,11 @@ func (f *Feed) trade(e *market.Entry, at market.Time) error {
 		n := bars[i]
 		if n == nil {
 			n = f.open(sym, i, at, day)
+			if effects[i].Has(market.EffectVolume) {
+				n.bar.Volume, n.bar.Turnover = t.size, t.turnover
+			}
 		}
-		t.apply(&n.bar, effects[i], sums[i])
+		t.apply(&n.bar, effects[i])
 		f.m.touch(n)
 	}
 	return nil
@@ -189,7 +200,8 @@ func (m *Machine) bounds(i int, at market.Time, day *market.Day) (start, end mar
 	return day.Start, day.End
 }
 
-// open begins the bar that holds a time, or a delta when that bar may be in the store.
+// open begins the bar that holds a time, or a delta when that bar may be in the store: of those that start before the floor, all
+// that are not closed yet are in memory.
 func (f *Feed) open(sym *symbol, i int, at market.Time, day *market.Day) *node {
 	s := &sym.series[i]
 	start, end := f.m.bounds(i, at, day)
@@ -199,7 +211,7 @@ func (f *Feed) open(sym *symbol, i int, at market.Time, day *market.Day) *node {
 	n.bar.Interval = f.m.intervals[i].Interval
 	n.bar.Start, n.bar.End = start, end
 	n.bar.Gappy = f.gappy(sym, start, end)
-	if start < s.floor {
+	if start < s.floor && f.passed(end) {
 		n.delta, n.bar.Final = true, true
 		f.m.deltas[deltaKey{s, start}] = n
 		return n
@@ -260,6 +272,7 @@ func (f *Feed) Load(b market.Bar) error {
 		s := &f.symbol(b.Symbol).series[i]
 		if b.Final {
 			s.floor = max(s.floor, b.End)
+			f.clock = max(f.clock, b.End+f.m.grace) // else it would not be final
 			return nil
 		}
 		for _, n := range s.bars {

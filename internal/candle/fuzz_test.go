@@ -18,18 +18,19 @@ func FuzzRoller(f *testing.F) {
 		long[i] = byte(r.Uint32())
 	}
 	f.Add(long, uint64(2))
+	o := Options{Calendars: market.NewCalendars()}
 	f.Fuzz(func(t *testing.T, data []byte, seed uint64) {
 		entries := entriesOf(t, data)
-		whole := barsOf(t, entries, nil)
+		whole := barsOf(t, o, entries, nil)
 		for _, b := range whole {
 			checkShape(t, b)
 		}
 		r := rand.New(rand.NewPCG(seed, 0))
-		if d := diff(whole, barsOf(t, entries, r)); d != "" {
+		if d := diff(whole, barsOf(t, o, entries, r)); d != "" {
 			t.Fatalf("cutting the ticks changed bars (-whole +cut):\n%s", d)
 		}
 		r.Shuffle(len(entries), func(i, j int) { entries[i], entries[j] = entries[j], entries[i] })
-		shuffled := barsOf(t, entries, r)
+		shuffled := barsOf(t, o, entries, r)
 		if d := diff(settled(whole), settled(shuffled)); d != "" {
 			t.Fatalf("another order of arrival changed bars (-whole +shuffled):\n%s", d)
 		}
@@ -75,9 +76,9 @@ func entriesOf(t testing.TB, data []byte) []market.Entry {
 }
 
 // barsOf stores the bars of trades, drained at the end or, with a source of randomness, anywhere, with restarts.
-func barsOf(t testing.TB, entries []market.Entry, r *rand.Rand) shelf {
+func barsOf(t testing.TB, o Options, entries []market.Entry, r *rand.Rand) shelf {
 	t.Helper()
-	m := machine(t, Options{})
+	m := machine(t, o)
 	f := m.Feed("all")
 	store := shelf{}
 	for i := range entries {
@@ -91,7 +92,7 @@ func barsOf(t testing.TB, entries []market.Entry, r *rand.Rand) shelf {
 		if r.IntN(20) == 0 {
 			store.put(t, m.Drain(nil))
 			clock, _ := f.Clock()
-			m = restart(t, store, clock)
+			m = restart(t, o, store, clock)
 			f = m.Feed("all")
 		}
 	}

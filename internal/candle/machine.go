@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"tapedeck/internal/market"
@@ -104,10 +105,8 @@ func New(o Options) (*Machine, error) {
 		if v.N < 1 || !ok && v != market.Day1() || length > 24*market.Hour {
 			return nil, fmt.Errorf("interval %s cannot be made of ticks; roll it up from a shorter one", v)
 		}
-		for _, w := range kept[:i] {
-			if v == w {
-				return nil, fmt.Errorf("interval %s is given twice", v)
-			}
+		if slices.Contains(kept[:i], v) {
+			return nil, fmt.Errorf("interval %s is given twice", v)
 		}
 		m.intervals = append(m.intervals, interval{v, length})
 	}

@@ -43,8 +43,8 @@ type deltaKey struct {
 
 // find returns the bar that holds t, or nil.
 func (s *series) find(t market.Time) *node {
-	for i := len(s.bars) - 1; i >= 0; i-- {
-		if n := s.bars[i]; n.bar.Start <= t {
+	for _, n := range slices.Backward(s.bars) {
+		if n.bar.Start <= t {
 			if t < n.bar.End {
 				return n
 			}
@@ -163,9 +163,9 @@ type spans []span
 const maxSpans = 64
 
 func (s spans) overlap(from, to market.Time) bool {
-	for i := len(s) - 1; i >= 0; i-- {
-		if s[i].from < to {
-			return s[i].to > from
+	for _, g := range slices.Backward(s) {
+		if g.from < to {
+			return g.to > from
 		}
 	}
 	return false
