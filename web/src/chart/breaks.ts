@@ -41,7 +41,10 @@ export function layOut(bars: readonly Bar[], holes: readonly Span[], interval: n
     const hole = spans[next];
     // The hole matters here when it touches the time between these two bars' openings
     // and does not lie wholly inside the first of them.
-    const cut = hole !== undefined && hole.from < following.t && hole.to > bar.t + interval - 1e-9;
+    const told = hole !== undefined && hole.from < following.t && hole.to > bar.t + interval - 1e-9;
+    // History does not list its holes, but marks the bars at their edges.
+    const marked = bar.gappy && following.gappy && following.t - bar.t > interval;
+    const cut = told || marked;
     out.push({ t: bar.t, bar, cut });
     if (cut) out.push(...blanks(bar.t, following.t, interval));
   }

@@ -109,7 +109,18 @@ export class Candles {
 
 function opened(t: number, trade: Trade): Kept {
   const p = trade.price;
-  return { t, o: p, h: p, l: p, c: p, v: trade.size, n: 1, first: trade.time, last: trade.time };
+  return {
+    t,
+    o: p,
+    h: p,
+    l: p,
+    c: p,
+    v: trade.size,
+    n: 1,
+    gappy: false,
+    first: trade.time,
+    last: trade.time,
+  };
 }
 
 /**
@@ -132,6 +143,7 @@ function grown(bar: Kept, trade: Trade, newest: boolean): Kept {
     c: closes ? price : bar.c,
     v: add(bar.v, trade.size),
     n: bar.n + 1,
+    gappy: bar.gappy,
     ...(first === undefined ? {} : { first }),
     ...(last === undefined ? {} : { last }),
   };
@@ -145,6 +157,7 @@ function normalise(bars: readonly Bar[]): Bar[] {
 function same(a: Bar, b: Bar): boolean {
   return (
     a.n === b.n &&
+    a.gappy === b.gappy &&
     compare(a.o, b.o) === 0 &&
     compare(a.h, b.h) === 0 &&
     compare(a.l, b.l) === 0 &&

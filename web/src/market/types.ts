@@ -2,7 +2,7 @@ import type { Decimal } from './decimal.ts';
 import type { Instant } from './instant.ts';
 
 /** What is known about the flow of ticks of a symbol. */
-export type FlowState = 'live' | 'stale' | 'down' | 'closed' | 'unknown';
+export type FlowState = 'live' | 'stale' | 'down' | 'closed' | 'halted' | 'unknown';
 
 /** A trade. `seq` counts the trades of its symbol 1, 2, 3 … without a hole. */
 export interface Trade {
@@ -37,14 +37,20 @@ export interface Bar {
   readonly v: Decimal;
   /** The number of trades. */
   readonly n: number;
+  /** Whether trades of it may be missing. */
+  readonly gappy: boolean;
 }
 
 /** A span in which ticks may be missing, and why. */
 export interface Gap {
+  /** `*` when it concerns all symbols of the feed. */
   readonly symbol: string;
+  readonly feed: string;
   readonly from: Instant;
   readonly to: Instant;
   readonly reason: string;
+  /** Whether what was missing has been fetched since. */
+  readonly filled: boolean;
 }
 
 /** A symbol with what the watch list shows of it. */

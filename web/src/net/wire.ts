@@ -132,15 +132,18 @@ export function bar(o: ExactObject): Bar {
     c: f.price(o, 'c'),
     v: f.price(o, 'v'),
     n: f.countOr(o, 'n', 0),
+    gappy: o['gappy'] === true,
   };
 }
 
 function gap(o: ExactObject): Gap {
   return {
-    symbol: f.textOr(o, 'S', ''),
+    symbol: f.textOr(o, 'S', '*'),
+    feed: f.textOr(o, 'feed', ''),
     from: f.time(o, 'from'),
     to: f.time(o, 'to'),
     reason: f.textOr(o, 'reason', ''),
+    filled: o['filled'] === true,
   };
 }
 
@@ -151,6 +154,7 @@ export function flowState(word: string): FlowState {
     case 'stale':
     case 'down':
     case 'closed':
+    case 'halted':
       return word;
     default:
       return 'unknown';

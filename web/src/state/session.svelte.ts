@@ -1,7 +1,7 @@
 import type { Span } from '../chart/breaks.ts';
 import { Candles } from '../market/candles.ts';
 import type { Instant } from '../market/instant.ts';
-import { toMs } from '../market/instant.ts';
+import { compareInstants, toMs } from '../market/instant.ts';
 import type { Interval } from '../market/interval.ts';
 import { intervals } from '../market/interval.ts';
 import type { Bar, Gap, Trade } from '../market/types.ts';
@@ -315,8 +315,14 @@ export class Session {
   }
 
   private mark(gap: Gap): void {
-    if (gap.symbol !== '' && gap.symbol !== '*' && gap.symbol !== this.row?.symbol) return;
-    this.gaps = [...this.gaps, gap];
+    const { row } = this;
+    const mine =
+      gap.symbol === '*' ? gap.feed === '' || gap.feed === row?.feed : gap.symbol === row?.symbol;
+    if (!mine) return;
+    // What was filled is no hole any more; the bars of that time are asked for anew.
+    const others = this.gaps.filter((g) => compareInstants(g.from, gap.from) !== 0);
+    this.gaps = gap.filled ? others : [...others, gap];
+    if (gap.filled) void this.settle();
     this.show('all');
   }
 

@@ -182,7 +182,8 @@ export class Watch {
           this.row(message.quote.symbol)?.quote(message.quote.bid, message.quote.ask);
           break;
         case 'status':
-          this.row(message.symbol)?.flowing(message.state);
+          for (const row of this.concerned(message.symbol, message.feed))
+            row.flowing(message.state);
           break;
         case 'heartbeat':
           this.hear(message.time);
@@ -192,10 +193,18 @@ export class Watch {
     if (this.changed.size > 0) this.options.frame.mark(this.draw);
   };
 
+  /** The rows that a status is about: one, or with `*` all of its feed. */
+  private concerned(symbol: string, feed: string): readonly Row[] {
+    if (symbol !== '*') return [this.row(symbol)].filter((row) => row !== null);
+    const rows = this.rows.filter((row) => feed === '' || row.feed === feed);
+    for (const row of rows) this.changed.add(row);
+    return rows;
+  }
+
   private row(symbol: string): Row | null {
     const row = this.bySymbol.get(symbol);
     if (row) this.changed.add(row);
-    else if (this.phase === 'ready' && symbol !== '' && symbol !== '*') void this.load();
+    else if (this.phase === 'ready' && symbol !== '') void this.load();
     return row ?? null;
   }
 

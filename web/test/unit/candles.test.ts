@@ -37,11 +37,12 @@ function bar(time: string, o: string, h: string, l: string, c: string, v: string
     c: c as Decimal,
     v: v as Decimal,
     n,
+    gappy: false,
   };
 }
 
 /** A bar without what only the folding knows. */
-const plain = ({ t, o, h, l, c, v, n }: Bar): Bar => ({ t, o, h, l, c, v, n });
+const plain = ({ t, o, h, l, c, v, n, gappy }: Bar): Bar => ({ t, o, h, l, c, v, n, gappy });
 
 describe('folding', () => {
   it('goes on with the forming bar that history brought', () => {

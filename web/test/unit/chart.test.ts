@@ -54,9 +54,9 @@ describe('TimeAxis', () => {
 });
 
 describe('layOut', () => {
-  const bar = (t: number): Bar => {
+  const bar = (t: number, gappy = false): Bar => {
     const p = '1' as Decimal;
-    return { t, o: p, h: p, l: p, c: p, v: p, n: 1 };
+    return { t, o: p, h: p, l: p, c: p, v: p, n: 1, gappy };
   };
   const bars = [bar(0), bar(60), bar(600), bar(660)];
 
@@ -93,6 +93,13 @@ describe('layOut', () => {
 
   it('does not cut for a hole inside one bar', () => {
     expect(layOut(bars, [{ from: 10, to: 40 }], 60).some((p) => p.cut)).toBe(false);
+  });
+
+  it('cuts between two marked bars when bars are missing between them', () => {
+    const cuts = (...marked: Bar[]): boolean[] => layOut(marked, [], 60).map((p) => p.cut);
+    expect(cuts(bar(0, true), bar(60, true), bar(120))).toEqual([false, false, false]);
+    expect(cuts(bar(0), bar(120, true))).toEqual([false, false]);
+    expect(cuts(bar(0, true), bar(120, true))).toEqual([true, true, false]);
   });
 
   it('does not cut after the newest bar, nor at a hole before the oldest', () => {

@@ -28,7 +28,7 @@ describe('readFrame', () => {
     const frame =
       '[{"T":"success","msg":"connected"},{"T":"subscription","trades":["*"]},{"T":"cursor","c":"e.1"},' +
       '{"T":"status","S":"SIM:AAPL","feed":"sim","state":"stale"},' +
-      '{"T":"status","S":"SIM:AAPL","feed":"sim","state":"halted"},' +
+      '{"T":"status","S":"SIM:AAPL","feed":"sim","state":"odd"},' +
       '{"T":"gap","S":"SIM:AAPL","from":"2026-11-23T10:00:00Z","to":"2026-11-23T10:01:00Z","reason":"reconnect"},' +
       '{"T":"heartbeat","t":"2026-11-23T10:00:00Z"},{"T":"error","code":416,"msg":"gone"},{"T":"new"}]';
     expect(readFrame(frame).map((m) => (m.type === 'status' ? m.state : m.type))).toEqual([
