@@ -1,0 +1,164 @@
+package feed
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Adapter makes sources of one kind.
+type Adapter struct {
+	Scheme string
+
+	// Venue, when set, is the venue of a feed that got a name= but no venue=, instead of that name: simulated symbols are
+	// SIM:… whatever their feed is called.
+	Venue string
+
+	// Params are the parameters that the adapter knows, besides name and venue. Any other is refused.
+	Params []string
+
+	// Check refuses a URL that Open would refuse whatever the world looks like. It touches neither files nor network. May be nil.
+	Check func(u *URL) error
+
+	// Open makes a source. It may read files but doesn't wait for anybody. Errors are as those of Source.Run.
+	Open func(u *URL, start Start) (Source, error)
+}
+
+// Registry knows the adapters by their scheme. It does not change after NewRegistry.
+type Registry struct{ adapters map[string]Adapter }
+
+// NewRegistry returns a registry of the adapters. Two of one scheme are a mistake of the program and panic.
+func NewRegistry(adapters ...Adapter) *Registry {
+	r := &Registry{adapters: make(map[string]Adapter, len(adapters))}
+	for _, a := range adapters {
+		if _, twice := r.adapters[a.Scheme]; twice || a.Scheme == "" || a.Open == nil {
+			panic("BUG: feed adapter " + strconv.Quote(a.Scheme) + " is incomplete or registered twice")
+		}
+		r.adapters[a.Scheme] = a
+	}
+	return r
+}
+
+// Schemes returns the schemes that have an adapter, sorted.
+func (r *Registry) Schemes() []string { return slices.Sorted(maps.Keys(r.adapters)) }
+
+// Parse reads one feed URL and checks its scheme and parameters.
+func (r *Registry) Parse(s string) (*URL, error) {
+	u, err := ParseURL(s)
+	if err != nil {
+		return nil, err
+	}
+	a, ok := r.adapters[u.Scheme]
+	if !ok {
+		return nil, fmt.Errorf("%w %q: no feed is called %s%s; there are %s",
+			ErrURL, u, u.Scheme, near(u.Scheme, r.Schemes()), strings.Join(r.Schemes(), ", "))
+	}
+	known := append([]string{"name", "venue"}, a.Params...)
+	for _, name := range u.names() {
+		if !slices.Contains(known, name) {
+			return nil, fmt.Errorf("%w %q: unknown parameter %s%s; %s knows %s",
+				ErrURL, u, name, near(name, known), u.Scheme, strings.Join(known, ", "))
+		}
+	}
+	if a.Venue != "" && u.named && !u.Has("venue") {
+		u.Venue = a.Venue
+	}
+	if a.Check != nil {
+		if err := a.Check(u); err != nil {
+			return nil, fmt.Errorf("%q: %w", u, err)
+		}
+	}
+	return u, nil
+}
+
+// ParseAll reads the feed URLs of a configuration and gives each feed a name of its own: the second sim:// without a name= is
+// sim-2, with symbols SIM-2:…. A name belongs to what its feed wrote on the tape, so feeds whose order may change need name=.
+func (r *Registry) ParseAll(list []string) ([]*URL, error) {
+	urls := make([]*URL, 0, len(list))
+	taken := make(map[string]*URL)
+	for i, s := range list {
+		u, err := r.Parse(s)
+		if err != nil {
+			return nil, fmt.Errorf("feed %d: %w", i+1, err)
+		}
+		if other, twice := taken[u.Name]; twice && u.named {
+			return nil, fmt.Errorf("feed %d: %w %q: %q is called %s as well", i+1, ErrURL, u, other, u.Name)
+		}
+		if u.named {
+			taken[u.Name] = u
+		}
+		urls = append(urls, u)
+	}
+	for i, u := range urls {
+		if u.named {
+			continue
+		}
+		base := u.Name
+		for n := 2; taken[u.Name] != nil; n++ {
+			u.Name = base + "-" + strconv.Itoa(n)
+		}
+		taken[u.Name] = u
+		if u.Name != base && !u.Has("venue") {
+			if err := u.setVenue(u.Name); err != nil {
+				return nil, fmt.Errorf("feed %d: %w %q: %w", i+1, ErrURL, u, err)
+			}
+		}
+	}
+	return urls, nil
+}
+
+// Open makes the source of a URL that Parse returned.
+func (r *Registry) Open(u *URL, start Start) (Source, error) {
+	a, ok := r.adapters[u.Scheme]
+	if !ok {
+		return nil, Permanent(fmt.Errorf("%w %q: no feed is called %s", ErrURL, u, u.Scheme))
+	}
+	return a.Open(u, start)
+}
+
+// near says which of the known words was probably meant: "; did you mean symbols?".
+func near(word string, known []string) string {
+	best, distance := "", 3
+	for _, k := range known {
+		d := editDistance(strings.ToLower(word), k)
+		if len(word) >= 3 && (strings.HasPrefix(k, word) || strings.HasPrefix(word, k)) {
+			d = min(d, 2)
+		}
+		if d < distance && d < len(word) {
+			best, distance = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return " (did you mean " + best + "?)"
+}
+
+// editDistance returns the number of letters to insert, drop, replace or swap with their neighbour to turn a into b
+// (optimal string alignment).
+func editDistance(a, b string) int {
+	if len(a) > 32 || len(b) > 32 {
+		return 32
+	}
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		before, last, row = last, row, before
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,227 @@
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tapedeck/internal/market"
+)
+
+// session is the sink of one attempt.
+type session struct {
+	r     *Runner
+	clock Clocked // nil when the source has no clock
+}
+
+var _ Sink = (*session)(nil)
+
+// errOver is what a source gets that pushes after its Run has returned.
+var errOver = errors.New("this attempt is over")
+
+// earliest is before any time that a live venue can mean: 1980. Venues send zero times as year 1 or 1970.
+const earliest = 315_532_800 * market.Second
+
+// Dropped implements Sink.
+func (s *session) Dropped(reason string, n int) { s.r.meters.dropped(reason).Add(float64(n)) }
+
+// Push implements Sink.
+func (s *session) Push(ctx context.Context, entries []market.Entry, offset []byte) error {
+	if len(entries) > MaxPush {
+		return Permanent(fmt.Errorf("BUG: %d entries in one push, more than %d", len(entries), MaxPush))
+	}
+	r := s.r
+	for {
+		r.mu.Lock()
+		if r.session != s {
+			r.mu.Unlock()
+			return errOver
+		}
+		limit := r.buffer
+		if r.traits.Pull {
+			limit = pullBuffer
+		}
+		if r.queue.size < limit {
+			err := r.admit(entries, offset)
+			r.mu.Unlock()
+			return err
+		}
+		if !r.traits.Pull {
+			r.overflow(entries)
+			r.mu.Unlock()
+			return nil
+		}
+		space := r.space
+		r.mu.Unlock()
+		select {
+		case <-space:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// admit puts what a source pushed into the queue. It is called with mu held.
+func (r *Runner) admit(entries []market.Entry, offset []byte) error {
+	now := market.FromStd(time.Now())
+	r.arrived(now)
+	if r.state != market.StateLive {
+		switch {
+		case r.traits.Past && len(entries) > 0:
+			r.setStateAt(entries[0].Event, now, market.StateLive, "")
+		case len(entries) > 0 || !r.traits.Pull:
+			r.setState(market.StateLive, "")
+		}
+	}
+	if r.hole.open {
+		for i := range entries {
+			if entries[i].IsTick() {
+				r.fill(entries[i].Event)
+				break
+			}
+		}
+	}
+	if len(entries) == 0 {
+		r.queue.stand(nil, offset)
+		return nil
+	}
+	c := r.queue.room(len(entries))
+	before := len(c.entries)
+	lastTick := -1
+	for i := range entries {
+		kept, err := r.admitOne(c, &entries[i], now)
+		if err != nil {
+			r.queue.cut(c, before) // All or nothing: half a push would come again.
+			return err
+		}
+		if kept {
+			lastTick = i
+		}
+	}
+	if lastTick >= 0 && !r.traits.Past {
+		e := &entries[lastTick]
+		lag := now - e.Event
+		if e.Received != 0 {
+			lag = e.Received - e.Event
+		}
+		r.latency += (lag - r.latency) / 16
+		r.meters.lag.Observe(float64(lag) / float64(market.Second))
+	}
+	r.queue.stand(c, offset)
+	r.meters.pending.Set(float64(r.queue.size))
+	r.wake()
+	return nil
+}
+
+// arrived notes that something came. It is called with mu held.
+func (r *Runner) arrived(now market.Time) {
+	r.rhythm.beat(now)
+	r.meters.messages.Inc()
+	r.meters.last.Set(float64(now) / float64(market.Second))
+}
+
+// admitOne puts one entry into the chunk, unless it is a repeat; kept tells whether it was a tick that was put there.
+func (r *Runner) admitOne(c *chunk, e *market.Entry, now market.Time) (kept bool, err error) {
+	switch e.Kind {
+	case market.KindTrade, market.KindQuote:
+	case market.KindGap:
+		r.meters.gaps.Inc()
+		r.queue.add(c, e, nil)
+		return false, nil
+	case market.KindHeartbeat:
+		r.lastClock = max(r.lastClock, e.Event)
+		r.queue.add(c, e, nil)
+		return false, nil
+	case market.KindStatus:
+		r.queue.add(c, e, nil)
+		return false, nil
+	default:
+		r.meters.dropped(ReasonUnusable).Inc()
+		return false, nil
+	}
+	l := r.recent
+	if l == nil || l.symbol != e.Symbol {
+		if l, err = r.list(e.Symbol); err != nil {
+			return false, err
+		}
+		r.recent = l
+	}
+	if e.Kind == market.KindTrade && !r.traits.Resumes {
+		if key, ok := tradeKey(r.seed, e); ok {
+			if l.dedupe.has(key) {
+				r.meters.duplicates.Inc()
+				return false, nil
+			}
+			l.dedupe.add(key)
+		}
+	}
+	r.queue.add(c, e, l.counter)
+	e = &c.entries[len(c.entries)-1]
+	e.Seq = 0
+	if e.Received == 0 {
+		e.Received = now
+	}
+	if e.Event == 0 || !r.traits.Past && e.Event < earliest {
+		e.Event = e.Received
+		e.Flags |= market.FlagNoEventTime
+	}
+	if !r.traits.Pull {
+		if l.rhythm.stale {
+			r.enqueueState(c, l.symbol, market.StateLive, e.Event, now, "")
+		}
+		l.rhythm.beat(now)
+	}
+	r.ticks++
+	r.lastTick = now
+	if e.Event > r.lastEvent || r.traits.Past {
+		r.lastEvent = e.Event
+	}
+	r.lastClock = max(r.lastClock, e.Event)
+	return true, nil
+}
+
+// list returns what the runner knows of a symbol, claiming it for this feed at first.
+func (r *Runner) list(s market.Symbol) (*listed, error) {
+	if l := r.symbols[s]; l != nil {
+		return l, nil
+	}
+	if s == "" {
+		return nil, Permanent(errors.New("BUG: a tick without a symbol"))
+	}
+	n, err := r.lane.claim(s)
+	if err != nil {
+		return nil, err
+	}
+	l := &listed{symbol: s, counter: n}
+	if e, ok := r.lane.Last(s, market.KindTrade); ok {
+		// What a venue sends again first after a restart is its last trade.
+		if key, ok := tradeKey(r.seed, &e); ok {
+			l.dedupe.add(key)
+		}
+	}
+	r.symbols[s] = l
+	return l, nil
+}
+
+// enqueueState puts a state of a symbol into a chunk.
+func (r *Runner) enqueueState(c *chunk, s market.Symbol, state market.State, event, now market.Time, reason string) {
+	r.queue.add(c, &market.Entry{Kind: market.KindStatus, Symbol: s, State: state, Event: event, Received: now, Text: reason}, nil)
+}
+
+// overflow drops a push of a source that cannot wait: it is counted, and will be a gap. It is called with mu held.
+func (r *Runner) overflow(entries []market.Entry) {
+	r.arrived(market.FromStd(time.Now()))
+	n := 0
+	for i := range entries {
+		if e := &entries[i]; e.IsTick() {
+			n++
+			from := r.lastEvent
+			if from == 0 {
+				from = e.Event
+			}
+			r.lose(from, e.Event, ReasonBufferFull)
+		}
+	}
+	r.meters.dropped(ReasonBufferFull).Add(float64(n))
+}
