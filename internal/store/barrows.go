@@ -1,0 +1,140 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+
+	"tapedeck/internal/market"
+)
+
+// The intervals that are kept as ticks arrive, as the column interval has them: in seconds.
+const (
+	everySecond = 1
+	everyMinute = 60
+	everyHour   = 3600
+	everyDay    = 86400 // a trading day, whatever its length
+)
+
+// kept returns the intervals that are kept.
+func kept() []market.Interval {
+	return []market.Interval{market.Sec1(), market.Min1(), market.Hour1(), market.Day1()}
+}
+
+// intervalID returns what the column interval has for a kept interval, 0 for any other.
+func intervalID(v market.Interval) int64 {
+	switch v {
+	case market.Sec1():
+		return everySecond
+	case market.Min1():
+		return everyMinute
+	case market.Hour1():
+		return everyHour
+	case market.Day1():
+		return everyDay
+	}
+	return 0
+}
+
+const (
+	barColumns = `symbol, interval, start, "end", open, high, low, close, open_exp, high_exp, low_exp, close_exp,` +
+		` volume, turnover, count, open_at, open_seq, close_at, close_seq, first_seq, last_seq, rev, final, gappy, priced`
+	barColumnCount = 25
+
+	// barUpdate leaves the column final out: setting it makes SQLite mend the index of open bars each time.
+	barUpdate = `ON CONFLICT (symbol, interval, start) DO UPDATE SET open = excluded.open, high = excluded.high,` +
+		` low = excluded.low, close = excluded.close, open_exp = excluded.open_exp, high_exp = excluded.high_exp,` +
+		` low_exp = excluded.low_exp, close_exp = excluded.close_exp, volume = excluded.volume, turnover = excluded.turnover,` +
+		` count = excluded.count, open_at = excluded.open_at, open_seq = excluded.open_seq, close_at = excluded.close_at,` +
+		` close_seq = excluded.close_seq, first_seq = excluded.first_seq, last_seq = excluded.last_seq, rev = excluded.rev,` +
+		` gappy = excluded.gappy, priced = excluded.priced`
+	barClose = barUpdate + `, final = excluded.final`
+)
+
+// barValues sets the values of the row of a bar.
+func barValues(v []driver.NamedValue, symbol int64, b *market.Bar) {
+	for i, x := range [...]int64{
+		symbol, intervalID(b.Interval), int64(b.Start), int64(b.End),
+		b.Open.Coef(), b.High.Coef(), b.Low.Coef(), b.Close.Coef(),
+		int64(b.Open.Exp()), int64(b.High.Exp()), int64(b.Low.Exp()), int64(b.Close.Exp()),
+	} {
+		v[i].Value = x
+	}
+	v[12].Value, v[13].Value = b.Volume.String(), b.Turnover.String()
+	for i, x := range [...]int64{
+		int64(b.Count), int64(b.OpenAt), int64(b.OpenSeq), int64(b.CloseAt), int64(b.CloseSeq),
+		int64(b.FirstSeq), int64(b.LastSeq), int64(b.Rev), truth(b.Final), truth(b.Gappy), truth(b.Priced),
+	} {
+		v[14+i].Value = x
+	}
+}
+
+func truth(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// scanBar reads a row of barColumns; the symbol and the interval are the caller's.
+func scanBar(row scanner, b *market.Bar) error {
+	var (
+		coefs            [4]int64
+		exps             [4]int
+		volume, turnover string
+		symbol, interval int64
+	)
+	if err := row.Scan(&symbol, &interval, &b.Start, &b.End, &coefs[0], &coefs[1], &coefs[2], &coefs[3],
+		&exps[0], &exps[1], &exps[2], &exps[3], &volume, &turnover, &b.Count, &b.OpenAt, &b.OpenSeq, &b.CloseAt, &b.CloseSeq,
+		&b.FirstSeq, &b.LastSeq, &b.Rev, &b.Final, &b.Gappy, &b.Priced); err != nil {
+		return err
+	}
+	var err error
+	for i, d := range [...]*market.Decimal{&b.Open, &b.High, &b.Low, &b.Close} {
+		if *d, err = market.NewDecimal(coefs[i], exps[i]); err != nil {
+			return fmt.Errorf("price of a bar: %w: %w", err, ErrCorrupt)
+		}
+	}
+	if b.Volume, err = market.ParseWide(volume); err != nil {
+		return fmt.Errorf("volume of a bar: %w: %w", err, ErrCorrupt)
+	}
+	if b.Turnover, err = market.ParseWide(turnover); err != nil {
+		return fmt.Errorf("turnover of a bar: %w: %w", err, ErrCorrupt)
+	}
+	return nil
+}
+
+// readBars appends the bars that a query for barColumns finds.
+func readBars(ctx context.Context, q querier, dst []market.Bar, symbol market.Symbol, interval market.Interval,
+	where string, args ...any,
+) ([]market.Bar, error) {
+	rows, err := q.QueryContext(ctx, "SELECT "+barColumns+" FROM bar_rows WHERE "+where, args...)
+	if err != nil {
+		return dst, fmt.Errorf("read bars of %s: %w", symbol, mark(err))
+	}
+	defer rows.Close()
+	for rows.Next() {
+		b := market.Bar{Symbol: symbol, Interval: interval}
+		if err := scanBar(rows, &b); err != nil {
+			return dst, fmt.Errorf("read bars of %s: %w", symbol, mark(err))
+		}
+		dst = append(dst, b)
+	}
+	if err := rows.Err(); err != nil {
+		return dst, fmt.Errorf("read bars of %s: %w", symbol, mark(err))
+	}
+	return dst, nil
+}
+
+// readBar returns the stored bar with a start, or the zero Bar.
+func readBar(ctx context.Context, q querier, id int64, of *market.Bar) (market.Bar, error) {
+	b := market.Bar{Symbol: of.Symbol, Interval: of.Interval}
+	err := scanBar(q.QueryRowContext(ctx, "SELECT "+barColumns+" FROM bar_rows WHERE symbol = ? AND interval = ? AND start = ?",
+		id, intervalID(of.Interval), int64(of.Start)), &b)
+	if errors.Is(err, sql.ErrNoRows) {
+		return market.Bar{}, nil
+	}
+	return b, err
+}

@@ -1,0 +1,225 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"tapedeck/internal/candle"
+	"tapedeck/internal/market"
+)
+
+// writeBars takes the steps of the batch. It returns gaps for bars that could not hold their late trades.
+func (w *writer) writeBars(ctx context.Context, b *batch, n *rowCounts) (late []gap, err error) {
+	for i := range b.bars {
+		step := &b.bars[i]
+		whole := step.changes
+		if hasDelta(whole) {
+			if whole, late, err = w.merge(ctx, b, whole, late); err != nil {
+				return nil, err
+			}
+		}
+		for final, bulk := range map[bool]*bulk{false: w.openBars, true: w.finalBars} {
+			if err := w.run(ctx, bulk, &n.bars, func() error { return w.fillBars(ctx, b, bulk, final, whole) }); err != nil {
+				return nil, err
+			}
+		}
+		if step.gap != nil {
+			if err := w.run(ctx, w.gaps, &n.gaps, func() error { return w.fillGaps(ctx, []gap{*step.gap}) }); err != nil {
+				return nil, err
+			}
+			if err := w.markBars(ctx, step.gap); err != nil {
+				return nil, fmt.Errorf("mark bars within a gap: %w", err)
+			}
+		}
+	}
+	return late, nil
+}
+
+func hasDelta(changes []candle.Change) bool {
+	for i := range changes {
+		if changes[i].Delta {
+			return true
+		}
+	}
+	return false
+}
+
+// merge lays deltas over what is stored.
+func (w *writer) merge(ctx context.Context, b *batch, changes []candle.Change, late []gap) ([]candle.Change, []gap, error) {
+	out := make([]candle.Change, 0, len(changes))
+	for _, c := range changes {
+		if c.Delta {
+			id := b.id(c.Bar.Symbol)
+			stored, err := readBar(ctx, w.conn, id, &c.Bar)
+			if err != nil {
+				return nil, nil, err
+			}
+			whole, err := candle.Merge(stored, c.Bar)
+			if err != nil {
+				late = append(late, gap{
+					Gap: market.Gap{
+						Symbol: c.Bar.Symbol, From: c.Bar.OpenAt, To: c.Bar.CloseAt,
+						Reason: fmt.Sprintf("late trades are not in the bar: %v", err),
+					},
+					cause: causeStore, symbol: id, lost: c.Bar.Count, position: b.place.position, through: b.place.position,
+				})
+				continue
+			}
+			c.Bar = whole
+		}
+		out = append(out, c)
+	}
+	return out, late, nil
+}
+
+// fillBars fills a bulk with the bars that are final, or with those that are not.
+func (w *writer) fillBars(ctx context.Context, b *batch, to *bulk, final bool, changes []candle.Change) error {
+	for i := range changes {
+		bar := &changes[i].Bar
+		if bar.Final != final {
+			continue
+		}
+		row, err := to.row(ctx)
+		if err != nil {
+			return err
+		}
+		barValues(row, b.id(bar.Symbol), bar)
+	}
+	return nil
+}
+
+// barSpan returns how long a stored bar can be at most.
+func barSpan(interval int64) market.Time {
+	if interval == everyDay {
+		return 4 * 24 * market.Hour
+	}
+	return market.Time(interval) * market.Second
+}
+
+// span is the half-open span of a gap as candle has it.
+func (g *gap) span() (from, to market.Time) {
+	from = g.From
+	if from == 0 {
+		from = g.To
+	}
+	from = min(from, math.MaxInt64-1)
+	return from, max(g.To, from+1)
+}
+
+// within is the part of a statement that finds the final bars within a gap.
+const within = ` WHERE symbol IN (SELECT id FROM symbols WHERE ?1 = id OR ?1 = 0 AND (feed = ?2 OR ?2 = ''))` +
+	` AND interval = ?3 AND start > ?4 AND start < ?5 AND "end" > ?6 AND final = 1`
+
+func (g *gap) within(interval int64) []any {
+	from, to := g.span()
+	span := barSpan(interval)
+	first := int64(math.MinInt64)
+	if from >= math.MinInt64+span {
+		first = int64(from - span)
+	}
+	return []any{g.symbol, g.feed, interval, first, int64(to), int64(from)}
+}
+
+// markBars marks the final bars within a gap, which is a revision of them, or takes the mark away when the gap was filled. Bars
+// that candles still hold are written after this, as candles see them, and come out the same.
+func (w *writer) markBars(ctx context.Context, g *gap) error {
+	for _, interval := range [...]int64{everySecond, everyMinute, everyHour, everyDay} {
+		if g.Flags&market.FlagFilled != 0 {
+			if err := w.unmarkBars(ctx, g, interval); err != nil {
+				return err
+			}
+			continue
+		}
+		if _, err := w.conn.ExecContext(ctx, "UPDATE bar_rows SET gappy = 1, rev = rev + 1"+within+" AND gappy = 0",
+			g.within(interval)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unmarkBars takes the mark from bars within a gap that was filled, unless another gap lies within them.
+func (w *writer) unmarkBars(ctx context.Context, g *gap, interval int64) error {
+	type key struct{ symbol, start, end int64 }
+	var marked []key
+	rows, err := w.conn.QueryContext(ctx, `SELECT symbol, start, "end" FROM bar_rows`+within+" AND gappy = 1", g.within(interval)...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var k key
+		if err := rows.Scan(&k.symbol, &k.start, &k.end); err != nil {
+			return err
+		}
+		marked = append(marked, k)
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	for _, k := range marked {
+		open, err := w.gapOpen(ctx, g.feed, k.symbol, market.Time(k.start), market.Time(k.end))
+		if err != nil {
+			return err
+		}
+		if open {
+			continue
+		}
+		if _, err := w.conn.ExecContext(ctx, "UPDATE bar_rows SET gappy = 0, rev = rev + 1 WHERE symbol = ? AND interval = ? AND start = ?",
+			k.symbol, interval, k.start); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gapOpen reports whether a gap that was not filled lies within a span.
+func (w *writer) gapOpen(ctx context.Context, feed string, symbol int64, start, end market.Time) (bool, error) {
+	rows, err := w.conn.QueryContext(ctx, "SELECT coalesce(symbol, 0), since, until, flags FROM gap_rows"+
+		" WHERE cause IN ('feed', 'tape') AND (symbol = ? OR symbol IS NULL AND feed IN (?, '')) ORDER BY id", symbol, feed)
+	if err != nil {
+		return false, err
+	}
+	defer rows.Close()
+	var ofSymbol, ofFeed spans
+	for rows.Next() {
+		var g gap
+		if err := rows.Scan(&g.symbol, &g.From, &g.To, &g.Flags); err != nil {
+			return false, err
+		}
+		from, to := g.span()
+		if from, to = max(from, start), min(to, end); from >= to {
+			continue
+		}
+		s := &ofFeed
+		if g.symbol != 0 {
+			s = &ofSymbol
+		}
+		if g.Flags&market.FlagFilled != 0 {
+			*s = s.without(from, to)
+		} else {
+			*s = append(*s, span{from, to})
+		}
+	}
+	return len(ofSymbol)+len(ofFeed) > 0, rows.Err()
+}
+
+// span is a half-open span of time.
+type span struct{ from, to market.Time }
+
+type spans []span
+
+// without returns the spans less what lies between two moments.
+func (s spans) without(from, to market.Time) spans {
+	var out spans
+	for _, g := range s {
+		if g.from < min(g.to, from) {
+			out = append(out, span{g.from, min(g.to, from)})
+		}
+		if g.to > max(g.from, to) {
+			out = append(out, span{max(g.from, to), g.to})
+		}
+	}
+	return out
+}

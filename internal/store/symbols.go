@@ -1,0 +1,171 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+
+	"tapedeck/internal/market"
+)
+
+// series is what is known of the trades, or of the quotes, of a symbol.
+type series struct {
+	count       int64       // rows
+	first, last market.Time // smallest and largest event time; of no rows, 0
+	newest      int64       // seq of the last one that arrived
+	newestTime  market.Time // its event time
+
+	// Of the transaction that is being put together:
+	rows   []tick
+	sorted bool          // rows are in the order of their key
+	entry  *market.Entry // the newest, nil when there was none
+}
+
+// add takes in a tick of an entry.
+func (r *series) add(e *market.Entry, t tick) {
+	if len(r.rows) == 0 {
+		r.sorted = true
+	} else if r.sorted && t.compare(&r.rows[len(r.rows)-1]) <= 0 {
+		r.sorted = false
+	}
+	r.rows = append(r.rows, t)
+	if r.count == 0 || e.Event < r.first {
+		r.first = e.Event
+	}
+	if r.count == 0 || e.Event > r.last {
+		r.last = e.Event
+	}
+	if r.count == 0 || t.seq >= r.newest {
+		r.newest, r.newestTime, r.entry = t.seq, e.Event, e
+	}
+	r.count++
+}
+
+// holds reports whether a tick with this key waits to be written.
+func (r *series) holds(t *tick) bool {
+	return slices.ContainsFunc(r.rows, func(u tick) bool { return u.compare(t) == 0 })
+}
+
+// keepRows is how many rows a series keeps the memory of between transactions.
+const keepRows = 256
+
+func (r *series) reset() {
+	r.entry = nil
+	if cap(r.rows) > keepRows {
+		r.rows = nil
+	}
+	clear(r.rows)
+	r.rows = r.rows[:0]
+}
+
+// symbolState is what the recorder knows of a symbol: its row of the table symbols.
+type symbolState struct {
+	id      int64
+	symbol  market.Symbol
+	listing market.Listing
+	trades  series
+	quotes  series
+	touched bool // changed in the transaction that is being put together
+}
+
+func (st *symbolState) series(kind market.Kind) *series {
+	if kind == market.KindTrade {
+		return &st.trades
+	}
+	return &st.quotes
+}
+
+// add takes in a tick.
+func (st *symbolState) add(e *market.Entry, t tick) {
+	st.series(e.Kind).add(e, t)
+	if e.Kind == market.KindTrade {
+		st.listing.TradeSeq = max(st.listing.TradeSeq, e.Seq)
+	} else {
+		st.listing.QuoteSeq = max(st.listing.QuoteSeq, e.Seq)
+	}
+}
+
+// settle is called once the transaction is committed.
+func (st *symbolState) settle() {
+	if e := st.trades.entry; e != nil {
+		st.listing.LastTrade = *e
+	}
+	if e := st.quotes.entry; e != nil {
+		st.listing.LastQuote = *e
+	}
+	st.trades.reset()
+	st.quotes.reset()
+	st.touched = false
+}
+
+const symbolColumns = "id, symbol, feed," +
+	" trades, trade_seq, trade_first, trade_last, newest_trade, newest_trade_time," +
+	" quotes, quote_seq, quote_first, quote_last, newest_quote, newest_quote_time"
+
+// values returns the row of the symbol.
+func (st *symbolState) values(dst []any) []any {
+	dst = append(dst, st.id, string(st.symbol), st.listing.Feed)
+	dst = st.trades.values(dst, st.listing.TradeSeq)
+	return st.quotes.values(dst, st.listing.QuoteSeq)
+}
+
+func (r *series) values(dst []any, seq uint64) []any {
+	if r.count == 0 {
+		return append(dst, int64(0), int64(seq), nil, nil, nil, nil)
+	}
+	return append(dst, r.count, int64(seq), int64(r.first), int64(r.last), r.newest, int64(r.newestTime))
+}
+
+// readSymbols reads the table symbols.
+func readSymbols(ctx context.Context, q querier) ([]*symbolState, error) {
+	rows, err := q.QueryContext(ctx, "SELECT "+symbolColumns+" FROM symbols ORDER BY id")
+	if err != nil {
+		return nil, fmt.Errorf("read symbols: %w", mark(err))
+	}
+	defer rows.Close()
+	var out []*symbolState
+	for rows.Next() {
+		st := &symbolState{}
+		var t, u [4]sql.NullInt64
+		l := &st.listing
+		if err := rows.Scan(&st.id, &st.symbol, &l.Feed,
+			&st.trades.count, &l.TradeSeq, &t[0], &t[1], &t[2], &t[3],
+			&st.quotes.count, &l.QuoteSeq, &u[0], &u[1], &u[2], &u[3]); err != nil {
+			return nil, fmt.Errorf("read symbols: %w", mark(err))
+		}
+		l.Symbol = st.symbol
+		st.trades.set(t)
+		st.quotes.set(u)
+		out = append(out, st)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read symbols: %w", mark(err))
+	}
+	return out, nil
+}
+
+func (r *series) set(v [4]sql.NullInt64) {
+	r.first, r.last = market.Time(v[0].Int64), market.Time(v[1].Int64)
+	r.newest, r.newestTime = v[2].Int64, market.Time(v[3].Int64)
+}
+
+// readNewest fills in the last trade and the last quote.
+func (st *symbolState) readNewest(ctx context.Context, s *Store, q querier) (err error) {
+	for _, kind := range [...]market.Kind{market.KindTrade, market.KindQuote} {
+		r := st.series(kind)
+		if r.count == 0 {
+			continue
+		}
+		e, err := s.readTick(ctx, q, kind, st.symbol, st.id, int64(r.newestTime), r.newest)
+		if err != nil {
+			return err
+		}
+		if kind == market.KindTrade {
+			st.listing.LastTrade = e
+		} else {
+			st.listing.LastQuote = e
+		}
+	}
+	return nil
+}
