@@ -113,6 +113,8 @@ func (l *Log) write() {
 			l.turn(ctx)
 		case <-tick:
 			l.lookAround(ctx)
+		case r := <-l.rescue:
+			r.answer <- l.restart(ctx, r.number)
 		case <-l.stop:
 			select {
 			case r := <-l.queue:

@@ -265,3 +265,12 @@ func truncate(path string, size int64) error {
 func sequenceOf(header []byte) uint64 {
 	return binary.LittleEndian.Uint64(header[4:]) &^ (erasedBit | tombstoneBit)
 }
+
+// stat returns the present size of the file.
+func (b *blockFile) stat() (int64, error) {
+	st, err := os.Stat(b.path)
+	if err != nil {
+		return 0, fmt.Errorf("look at a block: %w", err)
+	}
+	return st.Size(), nil
+}

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"maps"
+	"slices"
 
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
@@ -89,6 +91,9 @@ func (l *Log) examine(ctx context.Context, s *session, at, last tape.Position) (
 	if d.through == end && ordinal > d.after {
 		d.after = ordinal // nothing whole follows, but what was on the tape up to its end has been counted
 	}
+	if d.until == 0 {
+		d.until = l.began // nothing follows that has a time
+	}
 	if l.noteDamage(d) {
 		l.log.Warn("tape is damaged", "from", d.from, "through", d.through, "entries_lost", d.after-d.before, "cause", d.cause)
 		l.quarantineBlocks(d.from, d.through)
@@ -156,7 +161,7 @@ const (
 
 func mainCause(n map[string]tape.Position) string {
 	best := causeMissing
-	for _, c := range []string{causeVoid, causeChecksum} {
+	for _, c := range slices.Sorted(maps.Keys(n)) {
 		if n[c] > n[best] {
 			best = c
 		}

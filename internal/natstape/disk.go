@@ -80,6 +80,22 @@ func (l *Log) breakDown(cause error, rs []*request) {
 	l.mend(context.Background())
 }
 
+// restart restarts a server that is well, so that the block of a number can be mended, unless it has been.
+func (l *Log) restart(ctx context.Context, number uint32) error {
+	if l.isChecked(number) {
+		return nil
+	}
+	l.broken, l.cause, l.cut = true, fmt.Errorf("%w: a damaged block is being mended", tape.ErrUnavailable), false
+	if s := l.session.Swap(nil); s != nil {
+		s.close()
+	}
+	l.mend(ctx)
+	if l.broken {
+		return l.cause
+	}
+	return nil
+}
+
 // takeBack removes what was written but not acknowledged, and then refuses the requests that it belonged to: only now is it
 // certain that they are not on the tape.
 func (l *Log) takeBack() {
@@ -102,7 +118,11 @@ func (l *Log) mend(ctx context.Context) {
 	if !l.cut || l.full {
 		return
 	}
-	s, err := startSession(l.opts.Dir, l.log)
+	err := l.prepareBlocks(l.last)
+	var s *session
+	if err == nil {
+		s, err = startSession(l.opts.Dir, l.log)
+	}
 	if err == nil {
 		if err = l.resume(ctx, s); err != nil {
 			s.close()

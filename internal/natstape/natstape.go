@@ -16,7 +16,7 @@
 //	tape.mark     epoch and high-water mark, in two slots
 //	quarantine/   copies of damaged files, a folder for each finding; nothing deletes them
 //
-// Lock order: Log.mu before Log.damageMu; neither is held while waiting for the server or the disk.
+// Log.mu, damageMu and blocksMu are never held together, nor while waiting for the server or the disk.
 package natstape
 
 import (
@@ -32,6 +32,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
 )
 
@@ -123,6 +124,13 @@ type Log struct {
 	damageMu sync.Mutex
 	damage   []stretch // what was found so far, in no order
 
+	blocksMu sync.Mutex
+	blocks   []block // that were there when the server started, in order
+
+	rescue   chan rescue   // asks the writer to restart the server because a block must be mended
+	scrubbed chan struct{} // closed when the goroutine that looks through old blocks has ended
+	began    market.Time   // when the tape was opened
+
 	writer // owned by the writer's goroutine once Open has returned
 }
 
@@ -152,6 +160,11 @@ func Open(ctx context.Context, opts Options) (*Log, error) {
 		log:   opts.Logger,
 		lock:  lock,
 		queue: make(chan *request, 256),
+
+		rescue:   make(chan rescue),
+		scrubbed: make(chan struct{}),
+		began:    market.FromStd(time.Now()),
+
 		stop:  make(chan struct{}),
 		done:  make(chan struct{}),
 		first: 1,
@@ -165,6 +178,7 @@ func Open(ctx context.Context, opts Options) (*Log, error) {
 		return nil, errors.Join(err, l.release(false))
 	}
 	go l.write()
+	go l.scrub()
 	return l, nil
 }
 
@@ -174,6 +188,7 @@ func (l *Log) Close() error {
 	l.closing.Do(func() {
 		close(l.stop)
 		<-l.done
+		<-l.scrubbed
 		l.mu.Lock()
 		l.closed = true
 		l.wake()
@@ -233,6 +248,8 @@ type Stats struct {
 	RingRecords int
 	RingBytes   int64
 	Damaged     uint64 // positions that are known to be damaged
+	Blocks      int    // files that were there when the tape was opened
+	Unchecked   int    // of them, those whose checksums were not looked at yet; a goroutine does so in the background
 	FreeBytes   uint64 // of the disk, as last seen
 }
 
@@ -244,6 +261,7 @@ func (l *Log) Stats() Stats {
 	}
 	l.mu.Unlock()
 	s.Damaged = l.damagedPositions()
+	s.Blocks, s.Unchecked = l.countBlocks()
 	return s
 }
 

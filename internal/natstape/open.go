@@ -34,7 +34,7 @@ func (l *Log) open(ctx context.Context) error {
 	if l.opts.HighWater > o.high {
 		o.high, o.ordinal = l.opts.HighWater, max(o.ordinal, l.opts.HighWaterOrdinal)
 	}
-	if err := l.prepareBlocks(o.hasMark && o.marked.clean); err != nil {
+	if err := l.prepareBlocks(o.high); err != nil {
 		return err
 	}
 	s, err := startSession(l.opts.Dir, l.log)

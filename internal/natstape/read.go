@@ -33,11 +33,15 @@ func (l *Log) Read(ctx context.Context, from tape.Position, dst []*tape.Record) 
 	case from > last:
 		return dst, nil
 	}
+	end, err := l.checkBlock(ctx, from)
+	if err != nil {
+		return dst, l.readError(err)
+	}
 	s := l.session.Load()
 	if s == nil {
-		return dst, fmt.Errorf("%w: its server is being restarted", tape.ErrUnavailable)
+		return dst, l.readError(fmt.Errorf("%w: its server is being restarted", tape.ErrUnavailable))
 	}
-	recs, _, err := l.chunk(ctx, s, from, last)
+	recs, _, err := l.chunk(ctx, s, from, min(last, end))
 	if err != nil {
 		return dst, l.readError(err)
 	}

@@ -65,11 +65,16 @@ func (s *session) lookup(ctx context.Context) (*jetstream.StreamInfo, error) {
 		return nil, fmt.Errorf("look up the stream: %w", err)
 	}
 	info := st.CachedInfo()
-	major, _, _ := strings.Cut(info.Config.Metadata[metaFormat], ".")
+	return info, checkFormat(info.Config.Metadata[metaFormat])
+}
+
+// checkFormat returns ErrFormat for a format whose major number isn't ours. None is fine: the description was made again.
+func checkFormat(have string) error {
+	major, _, _ := strings.Cut(have, ".")
 	if known, _, _ := strings.Cut(format, "."); major != "" && major != known {
-		return nil, fmt.Errorf("%w: its stream has format %s, this program knows %s; use a newer tapedeck", ErrFormat, info.Config.Metadata[metaFormat], format)
+		return fmt.Errorf("%w: its stream has format %s, this program knows %s; use a newer tapedeck", ErrFormat, have, format)
 	}
-	return info, nil
+	return nil
 }
 
 // create makes the stream, over the files that are there if any.
