@@ -712,19 +712,39 @@ func checkShape(t testing.TB, b market.Bar) {
 	}
 }
 
-func TestLoadRefused(t *testing.T) {
+// TestOverflowOfOneBarChangesNone overflows the day by seconds that have room.
+func TestOverflowOfOneBarChangesNone(t *testing.T) {
 	m := machine(t, Options{})
 	f := m.Feed("sim")
-	push(t, f, trade(t, "SIM:A", 1, "15:00:30", "1", "1", ""))
-	b, _ := m.Latest("SIM:A", market.Min1())
-	if err := f.Load(b); err == nil {
-		t.Error("a bar that is in memory is loaded again")
+	e := trade(t, "SIM:A", 0, "15:00:30", "9e18", "9e18", "")
+	for i := range 1000 {
+		e.Seq = uint64(i + 1)
+		e.Event += market.Second / 2 // two trades in each second
+		e.Received = e.Event
+		was := map[market.Interval]market.Bar{}
+		for _, v := range m.intervals {
+			was[v.Interval], _ = m.Latest("SIM:A", v.Interval)
+		}
+		m.Drain(nil)
+		err := f.Push(&e)
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, market.ErrRange) || strings.Contains(err.Error(), "1Sec") {
+			t.Errorf("got %v, want an overflow of a longer bar", err)
+		}
+		if i%2 == 1 {
+			t.Fatal("the test wants a second that has a trade already")
+		}
+		for v, want := range was {
+			if got, _ := m.Latest("SIM:A", v); diff(want, got) != "" {
+				t.Errorf("%s changed:\n%s", v, diff(want, got))
+			}
+		}
+		if got := m.Drain(nil); len(got) != 0 {
+			t.Errorf("changes: %v", got)
+		}
+		return
 	}
-	b.Interval = market.Interval{N: 5, Unit: market.UnitMinute}
-	if err := f.Load(b); err == nil {
-		t.Error("an interval that is not kept is loaded")
-	}
-	if err := f.Load(market.Bar{Interval: market.Min1()}); err == nil {
-		t.Error("the zero bar is loaded")
-	}
+	t.Error("no overflow")
 }
