@@ -14,23 +14,32 @@ export class Print {
   private stale = false;
   private drawnAt = -Infinity;
 
-  /** Puts history behind what the stream already brought. */
+  /** Puts history behind what the stream already brought; what is in both counts once. */
   seed(newestFirst: readonly Trade[]): void {
     const oldest = this.kept.at(-1)?.seq ?? Infinity;
     this.kept = [...this.kept, ...newestFirst.filter((t) => t.seq < oldest)].slice(0, printed);
     this.stale = true;
   }
 
+  /** Adds a trade of the stream, unless history already had it. */
   add(trade: Trade): void {
+    const newest = this.kept[0]?.seq ?? 0;
+    if (trade.seq > 0 && trade.seq <= newest) return;
     this.kept.unshift(trade);
     if (this.kept.length > printed) this.kept.pop();
     this.stale = true;
   }
 
-  clear(): void {
+  /** Begins anew; what is shown stays until there is something to show instead. */
+  restart(): void {
     this.kept = [];
-    this.trades = [];
     this.stale = false;
+  }
+
+  /** Begins anew with nothing, for another symbol. */
+  clear(): void {
+    this.restart();
+    this.trades = [];
   }
 
   /** Shows the list if it is time to; false when it has to be asked again. */

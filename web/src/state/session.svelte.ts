@@ -182,6 +182,7 @@ export class Session {
   private load(interval: Interval | null): void {
     const before = this.link?.current;
     this.close();
+    this.print.restart();
     this.loading = new AbortController();
     this.phase = 'loading';
     this.problem = '';

@@ -28,14 +28,14 @@ for (const { name, run } of tests) {
   const began = Date.now();
   try {
     await run(visitor);
-    if (visitor.wrongs.length > 0) throw new Error(visitor.wrongs.join('\n'));
+    if (visitor.wrongs.length > 0) throw new Error('the page did what no page may do');
     console.log(`ok    ${name} (${((Date.now() - began) / 1000).toFixed(1)} s)`);
   } catch (error) {
     failed++;
     console.log(
       `FAIL  ${name}\n      ${String(error.stack ?? error).replaceAll('\n', '\n      ')}`,
     );
-    for (const wrong of visitor.wrongs) console.log(`      ${wrong}`);
+    for (const wrong of new Set(visitor.wrongs)) console.log(`      ${wrong}`);
   } finally {
     await visitor.close();
   }
