@@ -26,6 +26,7 @@ type Recorder struct {
 	log     *slog.Logger
 	running atomic.Bool
 
+	ticks           int           // of a transaction
 	delay, maxDelay time.Duration // between attempts
 	onRetry         func(error)   // for tests, may be nil
 	onCommit        func(tape.Position)
@@ -34,7 +35,7 @@ type Recorder struct {
 // NewRecorder returns a recorder that fills the store from the tape once Run is called. A store has one recorder.
 func NewRecorder(s *Store, source tape.Source) *Recorder {
 	r := &Recorder{
-		store: s, source: source, log: s.log, delay: 50 * time.Millisecond, maxDelay: 5 * time.Second,
+		store: s, source: source, log: s.log, ticks: maxTicks, delay: 50 * time.Millisecond, maxDelay: 5 * time.Second,
 	}
 	s.metrics.follow(source)
 	return r
@@ -124,7 +125,7 @@ func (r *Recorder) gather(ctx context.Context, f *fold, reader *tape.Reader) err
 		return err
 	}
 	f.enter(r.source.Bounds())
-	for f.batch.ticks < maxTicks && f.batch.records < maxRecords {
+	for f.batch.ticks < r.ticks && f.batch.records < maxRecords {
 		rec, err := reader.TryNext(ctx)
 		if err != nil || rec == nil {
 			return err
