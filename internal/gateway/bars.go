@@ -1,0 +1,144 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"sort"
+
+	"tapedeck/internal/candle"
+	"tapedeck/internal/market"
+	"tapedeck/internal/tape"
+)
+
+// loggedBars bounds the bars that are remembered for sessions that read the tape: a few hundred bytes each.
+const loggedBars = 1 << 15
+
+// barMaker makes the bars of the streams, and remembers which record caused which, so that every session sees the same bars at
+// the same places, behind the ring too. A session that goes on from a place before the log gets the ticks of that time but not
+// its bars: those are in history.
+type barMaker struct {
+	machine *candle.Machine
+	changes []candle.Change
+
+	// Bars of history may be as of a later record than the one the hub goes on from; a trade up to that record is in them.
+	loaded map[market.Symbol]tape.Position
+	until  tape.Position // the last of loaded
+
+	log  []recordBars // by position
+	size int          // events in the log
+}
+
+// recordBars are the bars that one record caused.
+type recordBars struct {
+	pos    tape.Position
+	events []event
+}
+
+// newBars returns a maker that knows the bars that were forming.
+func (g *Gateway) newBars(ctx context.Context, listings []market.Listing) (*barMaker, error) {
+	m, err := candle.New(candle.Options{
+		Intervals: []market.Interval{market.Min1(), market.Day1()}, Calendars: g.opt.Calendars,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make bars: %w", err)
+	}
+	bm := &barMaker{machine: m, loaded: make(map[market.Symbol]tape.Position)}
+	clocks := make(map[string]market.Time)
+	var bars []market.Bar
+	for i := range listings {
+		l := &listings[i]
+		clocks[l.Feed] = max(clocks[l.Feed], l.LastTrade.Event, l.LastQuote.Event)
+		if l.LastTrade.Kind == 0 {
+			continue
+		}
+		at := tape.Position(math.MaxUint64)
+		bars = bars[:0]
+		for _, v := range [...]market.Interval{market.Min1(), market.Day1()} {
+			// More than the newest, because a bar closes a little after the next has begun.
+			var pos tape.Position
+			bars, pos, err = g.opt.History.Bars(ctx, market.BarQuery{Symbol: l.Symbol, Interval: v, Limit: 3, Descending: true}, bars)
+			if err != nil {
+				return nil, fmt.Errorf("read the bars of %s: %w", l.Symbol, err)
+			}
+			at = min(at, pos)
+		}
+		bm.loaded[l.Symbol] = at
+		bm.until = max(bm.until, at)
+		for _, b := range bars {
+			if err := m.Feed(l.Feed).Load(b); err != nil {
+				g.opt.Logger.Warn("a bar of history was left out", "symbol", string(l.Symbol), "error", err)
+			}
+		}
+	}
+	for feed, clock := range clocks {
+		if clock != 0 {
+			m.Feed(feed).Advance(clock)
+		}
+	}
+	bm.changes = m.Drain(bm.changes[:0])
+	return bm, nil
+}
+
+// push takes in entry i of a record and appends the bars that it caused. The directory knows the symbols already.
+func (m *barMaker) push(events []event, rec *tape.Record, i int, names *directory) []event {
+	e := &rec.Entries[i]
+	feed := m.machine.Feed(rec.Feed)
+	if rec.Position <= m.until && rec.Position <= m.loaded[e.Symbol] && e.Kind == market.KindTrade {
+		feed.Advance(e.Event)
+	} else if feed.Push(e) != nil {
+		return events // the recorder sees the same and reports it
+	}
+	m.changes = m.machine.Drain(m.changes[:0])
+	for j := range m.changes {
+		c := &m.changes[j]
+		if c.Bar.Interval != market.Min1() || !c.Bar.Priced || c.Delta || !c.Closed && !c.Revised {
+			continue
+		}
+		ev := event{entry: int32(i), symbol: names.index[c.Bar.Symbol], channel: chUpdatedBars}
+		if c.Closed {
+			ev.channel = chBars
+		}
+		bar := c.Bar
+		ev.bar = &bar
+		events = append(events, ev)
+		if day, ok := m.machine.Latest(bar.Symbol, market.Day1()); ok && c.Closed && day.Priced {
+			events = append(events, event{entry: int32(i), symbol: ev.symbol, channel: chDailyBars, bar: &day})
+		}
+	}
+	return events
+}
+
+// remember keeps the bars of a block for sessions that will read its record from the tape.
+func (m *barMaker) remember(b *block) {
+	var bars []event
+	for i := range b.events {
+		if b.events[i].bar != nil {
+			bars = append(bars, b.events[i])
+		}
+	}
+	if len(bars) == 0 {
+		return
+	}
+	m.log = append(m.log, recordBars{b.rec.Position, bars})
+	m.size += len(bars)
+	drop := 0
+	for m.size > loggedBars && drop < len(m.log)-1 {
+		m.size -= len(m.log[drop].events)
+		drop++
+	}
+	clear(m.log[:drop])
+	m.log = m.log[drop:]
+}
+
+// recall puts the bars that a record caused where they belong among its events.
+func (m *barMaker) recall(b *block) {
+	i := sort.Search(len(m.log), func(i int) bool { return m.log[i].pos >= b.rec.Position })
+	if i == len(m.log) || m.log[i].pos != b.rec.Position {
+		return
+	}
+	b.events = append(b.events, m.log[i].events...)
+	// Stable: the bars stay behind the entry that caused them.
+	slices.SortStableFunc(b.events, func(x, y event) int { return int(x.entry) - int(y.entry) })
+}

@@ -1,0 +1,299 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"tapedeck/internal/market"
+	"tapedeck/internal/tape"
+)
+
+// refusal is an error message of the stream.
+type refusal struct {
+	code       int
+	msg        string
+	reason     string // of a 416: epoch, trimmed or future
+	oldest     market.Time
+	candidates []market.Symbol
+}
+
+func (r *refusal) Error() string { return r.msg }
+
+func (r *refusal) append(dst []byte) []byte {
+	dst = strconv.AppendInt(append(dst, `[{"T":"error","code":`...), int64(r.code), 10)
+	dst = appendString(append(dst, `,"msg":`...), r.msg)
+	if r.reason != "" {
+		dst = appendString(append(dst, `,"reason":`...), r.reason)
+	}
+	if r.oldest != 0 {
+		dst = appendTime(append(dst, `,"oldest":`...), r.oldest)
+	}
+	for i, c := range r.candidates {
+		if i == 0 {
+			dst = append(dst, `,"candidates":[`...)
+		} else {
+			dst = append(dst, ',')
+		}
+		dst = appendString(dst, string(c))
+		if i == len(r.candidates)-1 {
+			dst = append(dst, ']')
+		}
+	}
+	return append(dst, `}]`...)
+}
+
+// greet is what a client hears first.
+func (s *session) greet(ctx context.Context) error {
+	if s.d == prices {
+		return nil
+	}
+	if err := s.write(ctx, []byte(`[{"T":"success","msg":"connected"}]`)); err != nil || !s.keyed {
+		return err
+	}
+	s.authed = true
+	return s.write(ctx, []byte(`[{"T":"success","msg":"authenticated"}]`))
+}
+
+// obey does what a client's message asks for. What is wrong with it is answered, and changes nothing.
+func (s *session) obey(ctx context.Context, text []byte) error {
+	r, err := parseRequest(text)
+	if err == nil {
+		switch r.action {
+		case "auth":
+			return s.authenticate(ctx)
+		case "subscribe":
+			err = s.subscribe(ctx, r)
+		case "unsubscribe":
+			err = s.unsubscribe(r)
+		case "play", "pause", "resume", "seek", "speed", "live":
+			err = &refusal{code: 410, msg: fmt.Sprintf("action %q is not served", r.action)}
+		default:
+			err = fmt.Errorf("action %.40q is not known", r.action)
+		}
+	}
+	if err == nil {
+		return s.answer(ctx)
+	}
+	if ctx.Err() != nil {
+		return err
+	}
+	var said *refusal
+	var ambiguous *ambiguousError
+	switch {
+	case errors.As(err, &said):
+	case errors.As(err, &ambiguous):
+		said = &refusal{code: 400, msg: ambiguous.Error(), candidates: ambiguous.candidates}
+	case errors.Is(err, errInternal):
+		s.g.opt.Logger.Error("a request of a client failed", "error", err)
+		said = &refusal{code: 500, msg: "internal error"}
+	default:
+		said = &refusal{code: 400, msg: "invalid syntax: " + err.Error()}
+	}
+	return s.write(ctx, said.append(nil))
+}
+
+// authenticate always succeeds: there are no keys yet.
+func (s *session) authenticate(ctx context.Context) error {
+	if s.authed {
+		return s.write(ctx, (&refusal{code: 403, msg: "already authenticated"}).append(nil))
+	}
+	s.authed = true
+	return s.write(ctx, []byte(`[{"T":"success","msg":"authenticated"}]`))
+}
+
+// answer tells the client its whole set, and which of its symbols nobody has seen yet.
+func (s *session) answer(ctx context.Context) error {
+	if err := s.write(ctx, s.subs.echo(nil, s.d)); err != nil {
+		return err
+	}
+	unknown := make(map[string]bool)
+	text := []byte{'['}
+	for i := range s.subs.sets {
+		for name, id := range s.subs.sets[i].names {
+			if id == 0 && !unknown[name] {
+				unknown[name] = true
+				text = appendString(append(text, `{"T":"status","S":`...), name)
+				text = append(text, `,"state":"unknown"},`...)
+			}
+		}
+	}
+	if len(unknown) == 0 || s.d != native {
+		return nil
+	}
+	text[len(text)-1] = ']'
+	return s.write(ctx, text)
+}
+
+// subscribe adds to the set.
+func (s *session) subscribe(ctx context.Context, r *request) error {
+	s.subs.refresh(s.g.hub)
+	next := s.subs.clone()
+	for i, list := range r.lists {
+		for _, text := range list {
+			if text == "*" {
+				next.sets[i].all = true
+				continue
+			}
+			w, err := s.g.hub.lookUp(text)
+			if err != nil {
+				return err
+			}
+			next.sets[i].add(w.name, w.id)
+		}
+	}
+	if limit := s.g.opt.Limits.Symbols; next.symbols() > limit {
+		return &refusal{code: 405, msg: fmt.Sprintf("symbol limit exceeded: at most %d on a connection", limit)}
+	}
+	if l := &s.g.opt.Limits; r.every != 0 && (r.every < l.ShortestEvery || r.every > l.LongestEvery) {
+		return fmt.Errorf(`"every" is %s: it must be between %s and %s`, r.every, l.ShortestEvery, l.LongestEvery)
+	}
+	next.known = -1
+	if err := s.depart(ctx, r, next); err != nil {
+		return err
+	}
+	s.subs = *next
+	if r.cursor != nil {
+		s.cursors = *r.cursor
+	}
+	switch {
+	case r.mode == "latest":
+		s.latest = true
+		s.every = 50 * time.Millisecond
+	case r.mode == "every":
+		s.latest = false
+	}
+	if r.every != 0 {
+		s.every = r.every
+	}
+	return nil
+}
+
+// depart decides where the stream goes on from with the next set.
+func (s *session) depart(ctx context.Context, r *request, next *subscriptions) error {
+	var from place
+	if r.from != nil {
+		var err error
+		if from, err = s.g.placeFor(ctx, r.from); err != nil {
+			return err
+		}
+	}
+	switch {
+	case s.subs.empty() && r.from == nil:
+		s.main = stretch{at: place{pos: s.g.opt.Tape.Bounds().Last + 1}}
+		s.detours = nil
+	case s.subs.empty():
+		s.main = stretch{at: from}
+		s.detours = nil
+	case r.from != nil && from.before(s.main.at):
+		s.detours = append(s.detours, &stretch{at: from, until: s.main.at, only: next.clone(), less: s.subs.clone()})
+	}
+	return nil
+}
+
+// unsubscribe takes from the set.
+func (s *session) unsubscribe(r *request) error {
+	s.subs.refresh(s.g.hub)
+	next := s.subs.clone()
+	for i, list := range r.lists {
+		for _, text := range list {
+			if text == "*" {
+				next.sets[i].all = false
+				continue
+			}
+			w, err := s.g.hub.lookUp(text)
+			if err != nil {
+				return err
+			}
+			next.sets[i].remove(w.name)
+		}
+	}
+	next.known = -1
+	s.subs = *next
+	return nil
+}
+
+// placeFor returns the place that a client wants to go on from, or why it cannot.
+func (g *Gateway) placeFor(ctx context.Context, d *departure) (place, error) {
+	b := g.opt.Tape.Bounds()
+	if d.cursor == nil {
+		return g.placeAt(ctx, b, d.time)
+	}
+	c := *d.cursor
+	switch {
+	case c.Epoch != b.Epoch:
+		return place{}, &refusal{code: 416, reason: "epoch", msg: "the cursor is of another tape: load history and start anew"}
+	case c.Position > b.Last:
+		return place{}, &refusal{code: 416, reason: "future", msg: "the cursor is beyond the end of the tape"}
+	}
+	p := placeOf(c)
+	if p.pos < b.First {
+		return place{}, g.tooOld(ctx, b.First)
+	}
+	return p, nil
+}
+
+// tooOld says that what a client asks for is no longer on the tape, which begins at first.
+func (g *Gateway) tooOld(ctx context.Context, first tape.Position) *refusal {
+	r := &refusal{code: 416, reason: "trimmed", msg: "what is asked for is no longer on the tape"}
+	if t, err := g.receivedAt(ctx, first); err == nil && t != 0 {
+		r.oldest = t
+		r.msg += ", which begins at " + t.String()
+	}
+	return r
+}
+
+// placeAt returns the place before the first entry that was received at or after t.
+func (g *Gateway) placeAt(ctx context.Context, b tape.Bounds, t market.Time) (place, error) {
+	if b.Last < b.First || b.Last == 0 {
+		return place{pos: b.Last + 1}, nil
+	}
+	oldest, err := g.receivedAt(ctx, b.First)
+	if err != nil {
+		return place{}, err
+	}
+	if b.First > 1 && t < oldest {
+		return place{}, g.tooOld(ctx, b.First)
+	}
+	// The clock may have stepped back; then this is one of the places where the time was passed.
+	low, high := b.First, b.Last+1
+	for low < high {
+		middle := low + (high-low)/2
+		got, err := g.receivedAt(ctx, middle)
+		if err != nil {
+			return place{}, err
+		}
+		if got < t {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	return place{pos: low}, nil
+}
+
+// receivedAt returns when the last entry of the record at pos was received; of a record that does not say, of the next that does.
+func (g *Gateway) receivedAt(ctx context.Context, pos tape.Position) (market.Time, error) {
+	for range 100 {
+		records, err := g.opt.Tape.Read(ctx, pos, nil)
+		if err != nil {
+			return 0, fmt.Errorf("%w: read the tape at %d: %w", errInternal, pos, err)
+		}
+		for _, rec := range records {
+			var t market.Time
+			for i := range rec.Entries {
+				t = max(t, rec.Entries[i].Received)
+			}
+			if t != 0 {
+				return t, nil
+			}
+			pos = rec.Through + 1
+		}
+		if len(records) == 0 {
+			break
+		}
+	}
+	return 0, nil
+}

@@ -1,0 +1,173 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"tapedeck/internal/market"
+	"tapedeck/internal/tape"
+)
+
+// newest finds the newest trade and quote of each symbol among many. Its slices are by number of the symbol and hold the round in
+// which one was last seen, so that nothing is cleared between rounds.
+type newest struct {
+	round  uint32
+	seen   [2][]uint32 // of chTrades, of chQuotes
+	blocks []*block
+	due    []dueEvent
+}
+
+type dueEvent struct {
+	b *block
+	i int
+}
+
+// first reports whether this is the first time in the round that an event of a symbol and channel is seen.
+func (n *newest) first(c channel, id uint32) bool {
+	for int(id) >= len(n.seen[c]) {
+		n.seen[c] = append(n.seen[c], make([]uint32, 64+len(n.seen[c]))...)
+	}
+	if n.seen[c][id] == n.round {
+		return false
+	}
+	n.seen[c][id] = n.round
+	return true
+}
+
+// sendNewest writes a round of mode latest: of all that came since the last round the newest trade and quote of each symbol,
+// and everything that is not a tick, in the order of the tape.
+func (s *session) sendNewest(ctx context.Context) error {
+	st := s.current()
+	n := &s.newest
+	n.blocks = n.blocks[:0]
+	at := st.at.pos
+	for {
+		before := len(n.blocks)
+		blocks, ok := s.g.hub.from(at, n.blocks, 256)
+		if !ok {
+			return s.sendKnown(ctx, st)
+		}
+		if n.blocks = blocks; len(blocks) == before {
+			break
+		}
+		at = blocks[len(blocks)-1].rec.Through + 1
+		if st.until.pos != 0 && at >= st.until.pos {
+			break
+		}
+	}
+	if len(n.blocks) == 0 {
+		return nil
+	}
+	s.subs.refresh(s.g.hub)
+	n.round++
+	n.due = n.due[:0]
+	for j := len(n.blocks) - 1; j >= 0; j-- {
+		b := n.blocks[j]
+		for i := len(b.events) - 1; i >= 0; i-- {
+			ev := &b.events[i]
+			if b.rec.Position == st.at.pos && ev.entry < st.at.index {
+				break
+			}
+			if s.wants(st, b.rec.Feed, ev) && (ev.channel > chQuotes || n.first(ev.channel, ev.symbol)) {
+				n.due = append(n.due, dueEvent{b, i})
+			}
+		}
+	}
+	st.at = place{pos: at}
+	s.ended(st)
+	s.open()
+	defer s.release()
+	for j := len(n.due) - 1; j >= 0; j-- {
+		if len(s.frame) >= s.g.opt.Limits.Frame {
+			if err := s.flush(ctx); err != nil {
+				return err
+			}
+		}
+		s.append(st, n.due[j].b, n.due[j].i)
+	}
+	clear(n.due)
+	clear(n.blocks)
+	if len(s.frame) > 0 {
+		s.lastSent = time.Now()
+	}
+	return s.flush(ctx)
+}
+
+// sendKnown is for who is behind the ring in mode latest: it writes what the hub knows to be newest of each symbol that changed,
+// and goes on at the present.
+func (s *session) sendKnown(ctx context.Context, st *stretch) error {
+	s.subs.refresh(s.g.hub)
+	since := st.at.pos
+	next, _ := s.g.hub.position()
+	s.open()
+	defer s.release()
+	var ticks []knownTick
+	for id := uint32(1); ; {
+		ticks, id = s.g.hub.changed(id, since, ticks[:0])
+		for i := range ticks {
+			k := &ticks[i]
+			ev := event{symbol: k.id, channel: chTrades}
+			if k.Kind == market.KindQuote {
+				ev.channel = chQuotes
+			}
+			if !s.wants(st, k.feed, &ev) {
+				continue
+			}
+			if len(s.frame) == 0 {
+				s.frame = append(s.frame, '[')
+			}
+			s.frame = append(appendEvent(s.frame, s.d, k.feed, &k.Entry, &ev), ',')
+			s.ticks++
+		}
+		if len(s.frame) >= s.g.opt.Limits.Frame {
+			if err := s.flush(ctx); err != nil {
+				return err
+			}
+		}
+		if id == 0 {
+			break
+		}
+	}
+	st.at = place{pos: max(next, st.at.pos)}
+	s.ended(st)
+	if len(s.frame) > 0 {
+		s.lastSent = time.Now()
+	}
+	return s.flush(ctx)
+}
+
+// ended drops a detour that has come to its end.
+func (s *session) ended(st *stretch) {
+	if st.until.pos != 0 && !st.at.before(st.until) {
+		s.detours[0] = nil
+		s.detours = s.detours[1:]
+	}
+}
+
+// knownTick is the newest trade or quote of a symbol.
+type knownTick struct {
+	id   uint32
+	feed string
+	market.Entry
+}
+
+// changed appends the newest ticks of the symbols from number id on that came in records at or after since, and returns the number
+// to go on with, or 0 at the end. It looks at a few hundred symbols at a time, so that the hub does not wait long.
+func (h *hub) changed(id uint32, since tape.Position, dst []knownTick) ([]knownTick, uint32) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	end := min(int(id)+256, len(h.names.list))
+	for ; int(id) < end; id++ {
+		l := h.names.list[id]
+		if l.trade.Kind != 0 && l.tradeAt >= since {
+			dst = append(dst, knownTick{id, l.feed, l.trade})
+		}
+		if l.quote.Kind != 0 && l.quoteAt >= since {
+			dst = append(dst, knownTick{id, l.feed, l.quote})
+		}
+	}
+	if int(id) == len(h.names.list) {
+		return dst, 0
+	}
+	return dst, id
+}

@@ -1,0 +1,93 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"tapedeck/internal/market"
+)
+
+// problem is an error answer, application/problem+json of RFC 9457. It names the parameter and its value, and never what is inside.
+type problem struct {
+	status     int
+	detail     string
+	parameter  string
+	value      string
+	candidates []market.Symbol // for an ambiguous symbol
+	near       []market.Symbol // for an unknown one
+	allow      string          // for 405
+	retry      int             // seconds
+}
+
+func (p *problem) Error() string { return p.detail }
+
+func bad(parameter, value, detail string) *problem {
+	return &problem{status: http.StatusBadRequest, parameter: parameter, value: value, detail: detail}
+}
+
+func (p *problem) write(w http.ResponseWriter) {
+	b := append([]byte(nil), `{"type":"about:blank","title":`...)
+	b = appendString(b, http.StatusText(p.status))
+	b = strconv.AppendInt(append(b, `,"status":`...), int64(p.status), 10)
+	b = appendString(append(b, `,"detail":`...), p.detail)
+	if p.parameter != "" {
+		b = appendString(append(b, `,"parameter":`...), p.parameter)
+		b = appendString(append(b, `,"value":`...), cut(p.value))
+	}
+	b = appendSymbols(b, "candidates", p.candidates)
+	b = appendSymbols(b, "near", p.near)
+	b = append(b, '}', '\n')
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(len(b)))
+	if p.allow != "" {
+		h.Set("Allow", p.allow)
+	}
+	if p.retry > 0 {
+		h.Set("Retry-After", strconv.Itoa(p.retry))
+	}
+	w.WriteHeader(p.status)
+	_, _ = w.Write(b) // the client may have gone
+}
+
+// cut shortens a value that is shown back.
+func cut(s string) string {
+	if len(s) > 100 {
+		return s[:100] + "…"
+	}
+	return s
+}
+
+func appendSymbols(b []byte, name string, symbols []market.Symbol) []byte {
+	for i, s := range symbols {
+		if i == 0 {
+			b = append(append(append(b, `,"`...), name...), `":[`...)
+		} else {
+			b = append(b, ',')
+		}
+		b = appendString(b, string(s))
+		if i == len(symbols)-1 {
+			b = append(b, ']')
+		}
+	}
+	return b
+}
+
+// fail answers a request that could not be served.
+func (g *Gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var p *problem
+	switch {
+	case errors.As(err, &p):
+	case errors.Is(err, context.DeadlineExceeded):
+		p = &problem{status: http.StatusServiceUnavailable, detail: "the request took too long; ask for less", retry: 1}
+	case r.Context().Err() != nil:
+		return // nobody listens
+	default:
+		g.opt.Logger.Error("a request failed", "path", r.URL.Path, "error", err)
+		p = &problem{status: http.StatusInternalServerError, detail: "the server could not read its history; its log says why"}
+	}
+	p.write(w)
+}

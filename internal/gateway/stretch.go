@@ -1,0 +1,167 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+
+	"tapedeck/internal/tape"
+)
+
+// errInternal is wrapped by errors that are neither the client's nor the tape's to mend.
+var errInternal = errors.New("internal error")
+
+// stretch is a part of the tape that a session reads: from a place on, and for detours up to another.
+type stretch struct {
+	at    place
+	until place          // where main goes on; zero when there is no end
+	only  *subscriptions // what a detour is for; nil for all that the session wants
+	less  *subscriptions // what main has told already
+	held  []*block       // read ahead from the tape; at is in the first
+}
+
+// heldEntries bounds what a session keeps of what it read ahead while it waits for its client.
+const heldEntries = 4096
+
+// current returns the stretch that comes next.
+func (s *session) current() *stretch {
+	if len(s.detours) > 0 {
+		return s.detours[0]
+	}
+	return &s.main
+}
+
+// wants reports whether an event is due to the client in a stretch.
+func (s *session) wants(st *stretch, feed string, ev *event) bool {
+	return s.subs.wants(s.d, feed, ev) &&
+		(st.only == nil || st.only.wants(s.d, feed, ev) && !st.less.wants(s.d, feed, ev))
+}
+
+// fill appends to the frame what is due, up to its size. It reports whether more may be due.
+func (s *session) fill(ctx context.Context) (more bool, err error) {
+	st := s.current()
+	blocks, err := s.ahead(ctx, st)
+	if err != nil || len(blocks) == 0 {
+		return false, err
+	}
+	s.subs.refresh(s.g.hub)
+	if st.only != nil {
+		st.only.refresh(s.g.hub)
+		st.less.refresh(s.g.hub)
+	}
+	for _, b := range blocks {
+		whole := s.copy(st, b)
+		if whole && len(st.held) > 0 {
+			st.held[0] = nil
+			st.held = st.held[1:]
+		}
+		if !whole {
+			break
+		}
+	}
+	s.ended(st)
+	s.forget(st)
+	return true, nil
+}
+
+// ahead returns blocks from the place of a stretch on: those of the ring when it reaches back so far, else what the tape
+// gives at once. None are returned when the place has not come yet.
+func (s *session) ahead(ctx context.Context, st *stretch) ([]*block, error) {
+	if len(st.held) > 0 {
+		return st.held, nil
+	}
+	blocks, ok := s.g.hub.from(st.at.pos, s.blocks[:0], 64)
+	s.blocks = blocks
+	if ok {
+		s.lag(false)
+		return blocks, nil
+	}
+	s.lag(true)
+	if err := s.g.catchUps.acquire(ctx); err != nil {
+		return nil, err
+	}
+	defer s.g.catchUps.release()
+	blocks, err := s.g.hub.read(ctx, st.at.pos)
+	var trimmed *tape.TrimmedError
+	if err != nil && !errors.As(err, &trimmed) && !errors.Is(err, tape.ErrUnavailable) && !errors.Is(err, tape.ErrClosed) && ctx.Err() == nil {
+		return nil, fmt.Errorf("%w: %w", errInternal, err)
+	}
+	st.held = blocks
+	return blocks, err
+}
+
+// forget lets go of blocks, so that a session that waits for its client holds little.
+func (s *session) forget(st *stretch) {
+	clear(s.blocks)
+	s.blocks = s.blocks[:0]
+	n := 0
+	for _, b := range st.held {
+		n += len(b.rec.Entries)
+	}
+	if n > heldEntries {
+		st.held = nil
+	}
+}
+
+// copy appends the events of a block that are due, and moves the stretch on. It reports whether it came to the end of the block:
+// it stops between two entries when the frame is full, and at the end of a detour.
+func (s *session) copy(st *stretch, b *block) (whole bool) {
+	i := 0
+	if st.at.pos == b.rec.Position && st.at.index > 0 {
+		i = sort.Search(len(b.events), func(i int) bool { return b.events[i].entry >= st.at.index })
+	}
+	end := len(b.events)
+	if st.until.pos != 0 {
+		if b.rec.Through >= st.until.pos {
+			end = i
+			if b.rec.Position == st.until.pos {
+				end = sort.Search(len(b.events), func(i int) bool { return b.events[i].entry >= st.until.index })
+			}
+		}
+	}
+	for last := int32(-1); i < end; i++ {
+		ev := &b.events[i]
+		if len(s.frame) >= s.g.opt.Limits.Frame && ev.entry != last {
+			st.at = place{b.rec.Position, ev.entry}
+			return false
+		}
+		last = ev.entry
+		if s.wants(st, b.rec.Feed, ev) {
+			s.append(st, b, i)
+		}
+	}
+	if end < len(b.events) || st.until.pos != 0 && b.rec.Through >= st.until.pos {
+		st.at = st.until
+		return false
+	}
+	st.at = place{pos: b.rec.Through + 1}
+	return true
+}
+
+// append appends event i of a block to the frame. Blocks of the ring are encoded for all sessions at once.
+func (s *session) append(st *stretch, b *block, i int) {
+	empty := len(s.frame) == 0
+	if empty && s.d != prices {
+		s.frame = append(s.frame, '[')
+	}
+	before := len(s.frame)
+	if len(st.held) > 0 {
+		s.frame = b.append(s.frame, s.d, i)
+	} else {
+		text := b.in(s.d)
+		s.frame = append(s.frame, text.data[text.at[i]:text.at[i+1]]...)
+	}
+	if len(s.frame) == before { // the dialect has no message for it
+		if empty {
+			s.frame = s.frame[:0]
+		}
+		return
+	}
+	if s.d == prices {
+		s.cuts = append(s.cuts, len(s.frame))
+	}
+	if c := b.events[i].channel; c == chTrades || c == chQuotes {
+		s.ticks++
+	}
+}
