@@ -1,0 +1,310 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"tapedeck/internal/feed"
+	"tapedeck/internal/feed/replay"
+	"tapedeck/internal/feed/sim"
+	"tapedeck/internal/gateway"
+	"tapedeck/internal/natstape"
+	"tapedeck/internal/store"
+	"tapedeck/internal/tape"
+	"tapedeck/web"
+)
+
+// ErrRefused is wrapped by errors that say that the data folder can't be used by this program, now or at all; nothing was
+// written to it.
+var ErrRefused = errors.New("refused")
+
+// Options are what a server is made of.
+type Options struct {
+	Config  Config
+	Logger  *slog.Logger     // nil logs nothing
+	Version string           // of the program
+	Ready   func(url string) // called once the server answers at url; may be nil
+}
+
+// Server is one Tapedeck. Make it with New and Run it once.
+type Server struct {
+	opts  Options
+	log   *slog.Logger
+	feeds []*feed.URL
+	reg   *feed.Registry
+}
+
+// adapters lists the sources of ticks that the program knows.
+func adapters() *feed.Registry { return feed.NewRegistry(sim.Adapter(), replay.Adapter()) }
+
+// MaskFeed returns a feed's URL without its secrets.
+func MaskFeed(s string) string { return feed.Mask(s) }
+
+// New checks the configuration, feeds included. It writes nothing.
+func New(o Options) (*Server, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := o.Config.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{opts: o, log: o.Logger, reg: adapters()}
+	if o.Config.Has(RoleFeed) {
+		urls, err := s.reg.ParseAll(o.Config.Feeds)
+		if err != nil {
+			return nil, fmt.Errorf("feeds: %w", err)
+		}
+		s.feeds = urls
+	}
+	return s, nil
+}
+
+// node is what a running server is made of.
+type node struct {
+	*Server
+	metrics  *prometheus.Registry
+	tape     *natstape.Log
+	store    *store.Store
+	recorder *store.Recorder
+	gateway  *gateway.Gateway
+	runners  []*feed.Runner
+	caughtUp tape.Position // the store is ready when it has come so far
+}
+
+// Run opens the data folder and serves until ctx is done; then it stops the feeds, records what they brought, says goodbye to
+// clients and closes the tape, within Config.DrainTimeout. It returns nil after an orderly end.
+func (s *Server) Run(ctx context.Context) (err error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.opts.Config.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", s.opts.Config.Listen, err)
+	}
+	n := &node{Server: s, metrics: prometheus.NewRegistry()}
+	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), s.buildInfo())
+	defer func() {
+		err = errors.Join(err, n.close(), ignoreClosed(listener.Close()))
+	}()
+	if err := n.open(ctx); err != nil {
+		return err
+	}
+	return n.run(ctx, listener)
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+func (s *Server) buildInfo() prometheus.Collector {
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tapedeck_build_info", Help: "1, with the version of the program."}, []string{"version"})
+	g.WithLabelValues(s.opts.Version).Set(1)
+	return g
+}
+
+// open opens the tape and the store and makes the parts that read and write them.
+func (n *node) open(ctx context.Context) (err error) {
+	c := &n.opts.Config
+	path := filepath.Join(c.Data, "store.db")
+	position, entries, err := store.HighWater(ctx, path)
+	if err != nil {
+		n.log.WarnContext(ctx, "store can't tell how far the tape had come", "error", err)
+	}
+	n.tape, err = natstape.Open(ctx, natstape.Options{
+		Dir: c.Data, Logger: n.log.With("part", "tape"), Registerer: n.metrics, MinFree: uint64(c.MinFree),
+		HighWater: position, HighWaterOrdinal: entries,
+	})
+	if err != nil {
+		return refused(fmt.Errorf("open tape: %w", err), natstape.ErrFormat, natstape.ErrLocked)
+	}
+	n.store, err = store.Open(ctx, store.Options{Path: path, Logger: n.log.With("part", "store"), Registerer: n.metrics, Source: n.tape})
+	if err != nil {
+		return refused(err, store.ErrFormat, store.ErrCorrupt)
+	}
+	n.caughtUp = n.tape.Bounds().Last
+	if c.Has(RoleRecord) {
+		n.recorder = store.NewRecorder(n.store, n.tape)
+	}
+	if err := n.openFeeds(ctx); err != nil {
+		return err
+	}
+	if c.Has(RoleGateway) {
+		return n.openGateway()
+	}
+	return nil
+}
+
+// refused marks err as a refusal when it wraps one of the reasons.
+func refused(err error, reasons ...error) error {
+	for _, r := range reasons {
+		if errors.Is(err, r) {
+			return fmt.Errorf("%w: %w", ErrRefused, err)
+		}
+	}
+	return err
+}
+
+func (n *node) openFeeds(ctx context.Context) error {
+	if len(n.feeds) == 0 {
+		return nil
+	}
+	listings, err := n.store.Listings(ctx)
+	if err != nil {
+		return err
+	}
+	_, applied := n.store.Applied()
+	writer, err := feed.NewWriter(ctx, feed.WriterOptions{Tape: n.tape, Listings: listings, From: applied + 1})
+	if err != nil {
+		return err
+	}
+	metrics, err := feed.NewMetrics(n.metrics)
+	if err != nil {
+		return err
+	}
+	for _, u := range n.feeds {
+		r, err := feed.NewRunner(feed.RunnerOptions{URL: u, Open: n.reg.Open, Writer: writer, Log: n.log.With("part", "feed"), Metrics: metrics})
+		if err != nil {
+			return err
+		}
+		n.runners = append(n.runners, r)
+	}
+	return nil
+}
+
+func (n *node) openGateway() (err error) {
+	c := &n.opts.Config
+	var ui fs.FS = web.Files()
+	n.gateway, err = gateway.New(gateway.Options{
+		Tape: n.tape, History: n.store, Feeds: n.feedInfos, Health: n.parts,
+		UI: ui, Logger: n.log.With("part", "gateway"), Registerer: n.metrics, Gatherer: n.metrics,
+		PublicURL: c.PublicURL, Hosts: c.Hosts, Version: n.opts.Version, Drain: c.DrainTimeout / 2,
+		Limits: gateway.Limits{Connections: c.MaxConnections, PerAddress: c.MaxConnectionsAddress, Symbols: c.MaxSubscriptions},
+	})
+	return err
+}
+
+// run starts the parts and waits for their end: that of ctx, or that of the first part that fails.
+func (n *node) run(ctx context.Context, listener net.Listener) error {
+	c := &n.opts.Config
+	failing, failed := context.WithCancelCause(ctx)
+	defer failed(nil)
+	// The parts end one after the other, so each group has a context of its own that does not end with ctx.
+	var feeds, readers, httpd group
+	feeds.start(ctx)
+	readers.start(context.WithoutCancel(ctx))
+	httpd.start(context.WithoutCancel(ctx))
+	if n.recorder != nil {
+		readers.run("record", failed, n.recorder.Run)
+	}
+	if n.gateway != nil {
+		httpd.run("gateway", failed, n.gateway.Run)
+		n.serve(&httpd, failed, listener)
+		if n.opts.Ready != nil {
+			n.opts.Ready(n.address(listener))
+		}
+	}
+	for _, r := range n.runners {
+		// A feed that rests is shown as down; it does not end the server.
+		feeds.run("feed", nil, func(ctx context.Context) error { _ = r.Run(ctx); return nil })
+	}
+	n.log.InfoContext(ctx, "tapedeck runs", "version", n.opts.Version, "data", c.Data, "address", listener.Addr().String(), "feeds", len(n.runners))
+
+	<-failing.Done()
+	cause := context.Cause(failing)
+	if ctx.Err() != nil {
+		cause = nil
+	}
+	n.log.InfoContext(ctx, "tapedeck stops", "reason", context.Cause(failing))
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.DrainTimeout)
+	defer cancel()
+	feeds.end()
+	if cause == nil && n.recorder != nil {
+		n.recordRest(deadline)
+	}
+	httpd.end()
+	readers.end()
+	return cause
+}
+
+// recordRest waits until the store has all that is on the tape. What it does not get to in time is recorded at the next start.
+func (n *node) recordRest(ctx context.Context) {
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	last := n.tape.Bounds().Last
+	for {
+		if _, applied := n.store.Applied(); applied >= last || n.store.Health() != nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// address returns the URL at which a user finds the server.
+func (n *node) address(l net.Listener) string {
+	if u := n.opts.Config.PublicURL; u != "" {
+		return u
+	}
+	host, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		return l.Addr().String()
+	}
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port) + "/"
+}
+
+// serve answers HTTP until the group ends.
+func (n *node) serve(g *group, failed context.CancelCauseFunc, listener net.Listener) {
+	server := &http.Server{
+		Handler:           n.gateway.Handler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
+	}
+	g.run("http", failed, func(ctx context.Context) error {
+		done := make(chan error, 1)
+		go func() { done <- server.Serve(listener) }()
+		select {
+		case err := <-done:
+			return err
+		case <-ctx.Done():
+		}
+		// The gateway has said goodbye to its streams; what remains are short requests.
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.opts.Config.DrainTimeout/2)
+		defer cancel()
+		err := server.Shutdown(end)
+		if err != nil {
+			err = server.Close()
+		}
+		<-done
+		return err
+	})
+}
+
+// close closes what open opened.
+func (n *node) close() error {
+	var errs []error
+	if n.store != nil {
+		errs = append(errs, n.store.Close())
+	}
+	if n.tape != nil {
+		errs = append(errs, n.tape.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,58 @@
+package server
+
+import (
+	"fmt"
+
+	"tapedeck/internal/gateway"
+	"tapedeck/internal/market"
+)
+
+// parts tells /readyz how the parts are.
+func (n *node) parts() []gateway.Part {
+	parts := []gateway.Part{{Name: "tape", Err: n.tape.Health()}}
+	st := gateway.Part{Name: "store", Err: n.store.Health()}
+	if n.recorder != nil {
+		lag := n.store.Lag()
+		if _, applied := n.store.Applied(); st.Err == nil && applied < n.caughtUp {
+			st.Err = fmt.Errorf("catching up with the tape: %d records to go", lag)
+		}
+		st.Note = fmt.Sprintf("%d records behind the tape", lag)
+	}
+	parts = append(parts, st)
+	for _, info := range n.feedInfos() {
+		// A feed that is down does not make the server useless: history and the other feeds go on.
+		parts = append(parts, gateway.Part{Name: "feed " + info.Name, Note: joinNote(info.State, info.Error)})
+	}
+	return parts
+}
+
+func joinNote(state, reason string) string {
+	if reason == "" {
+		return state
+	}
+	return state + ": " + reason
+}
+
+func (n *node) feedInfos() []gateway.FeedInfo {
+	infos := make([]gateway.FeedInfo, 0, len(n.runners))
+	for _, r := range n.runners {
+		i := r.Info()
+		infos = append(infos, gateway.FeedInfo{
+			Name: i.Name, URL: i.URL, State: feedState(i.State), Error: i.Error, Rate: i.Rate, LastTick: i.LastTick,
+			Latency: i.Latency, Symbols: i.Symbols, Label: i.Label,
+		})
+	}
+	return infos
+}
+
+// feedState names the state of a feed as /v1/feeds does.
+func feedState(s market.State) string {
+	switch s {
+	case market.StateUnknown:
+		return "connecting"
+	case market.StateClosed:
+		return "done"
+	default:
+		return s.String()
+	}
+}
