@@ -86,7 +86,7 @@ func (r *Runner) second(now market.Time) {
 		return
 	}
 	if !r.traits.Pull {
-		if r.rhythm.silent(now, feedSilence) {
+		if r.rhythm.silent(now, feedSilence, feedMeans) {
 			r.setState(market.StateStale, "nothing came for "+now.Sub(r.rhythm.last).Truncate(time.Second).String())
 			return
 		}
@@ -105,7 +105,7 @@ func (r *Runner) second(now market.Time) {
 // not hide it: they say nothing of a symbol. It is called with mu held.
 func (r *Runner) findStale(now market.Time) {
 	for _, l := range r.symbols {
-		if l.rhythm.stale || l.rhythm.n < enoughTicks || !l.rhythm.silent(now, symbolSilence) {
+		if l.rhythm.stale || l.rhythm.n < enoughTicks || !l.rhythm.silent(now, symbolSilence, symbolMeans) {
 			continue
 		}
 		l.rhythm.stale = true

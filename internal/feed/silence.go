@@ -2,10 +2,13 @@ package feed
 
 import "tapedeck/internal/market"
 
-// Bounds of what counts as silence.
+// Bounds of what counts as silence. A whole feed is watched closely: most venues send heartbeats, so it is regular. A symbol trades
+// when somebody wants to.
 const (
 	feedSilence   = 10 * market.Second // twice the interval at which venues send heartbeats
+	feedMeans     = 4
 	symbolSilence = 30 * market.Second
+	symbolMeans   = 20
 	enoughTicks   = 8 // before a rhythm is known
 )
 
@@ -35,11 +38,11 @@ func (r *rhythm) beat(now market.Time) {
 	r.stale = false
 }
 
-// silent reports whether nothing has come for longer than expected: 20 mean intervals, three times the longest one, and the
+// silent reports whether nothing has come for longer than expected: so many mean intervals, three times the longest one, or the
 // floor, whichever is most.
-func (r *rhythm) silent(now, floor market.Time) bool {
+func (r *rhythm) silent(now, floor, means market.Time) bool {
 	if r.n < enoughTicks {
 		return r.n > 0 && now-r.last > 10*floor
 	}
-	return now-r.last > max(floor, 20*r.mean, 3*r.longest)
+	return now-r.last > max(floor, means*r.mean, 3*r.longest)
 }
