@@ -183,12 +183,14 @@ func (s *session) depart(ctx context.Context, r *request, next *subscriptions) e
 	switch {
 	case s.subs.empty() && r.from == nil:
 		s.main = stretch{at: place{pos: s.g.opt.Tape.Bounds().Last + 1}}
-		s.detours = nil
+		s.detours, s.mutes = nil, nil
 	case s.subs.empty():
 		s.main = stretch{at: from}
-		s.detours = nil
+		s.detours, s.mutes = nil, nil
 	case r.from != nil && from.before(s.main.at):
 		s.detours = append(s.detours, &stretch{at: from, until: s.main.at, only: next.clone(), less: s.subs.clone()})
+	case r.from != nil:
+		s.mutes = append(s.mutes, mute{until: from, only: next.clone(), less: s.subs.clone()})
 	}
 	return nil
 }
@@ -271,7 +273,24 @@ func (g *Gateway) placeAt(ctx context.Context, b tape.Bounds, t market.Time) (pl
 			high = middle
 		}
 	}
-	return place{pos: low}, nil
+	return g.within(ctx, low, t)
+}
+
+// within returns the place in the record at pos before its first entry that was received at or after t.
+func (g *Gateway) within(ctx context.Context, pos tape.Position, t market.Time) (place, error) {
+	if pos > g.opt.Tape.Bounds().Last {
+		return place{pos: pos}, nil
+	}
+	records, err := g.opt.Tape.Read(ctx, pos, nil)
+	if err != nil || len(records) == 0 {
+		return place{}, fmt.Errorf("%w: read the tape at %d: %w", errInternal, pos, err)
+	}
+	for i := range records[0].Entries {
+		if records[0].Entries[i].Received >= t {
+			return place{pos: records[0].Position, index: int32(i)}, nil
+		}
+	}
+	return place{pos: pos}, nil
 }
 
 // receivedAt returns when the last entry of the record at pos was received; of a record that does not say, of the next that does.

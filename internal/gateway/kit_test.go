@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"runtime"
 	"slices"
@@ -493,4 +494,11 @@ func quote(symbol market.Symbol, seq uint64, when market.Time) market.Entry {
 		Symbol: symbol, Seq: seq, Event: when, Received: when + 1_000_000,
 		Bid: dec("187.41"), BidSize: dec("3"), Ask: dec("187.43"), AskSize: dec("2"),
 	}.Entry()
+}
+
+func prefixes(list ...string) (out []netip.Prefix) {
+	for _, s := range list {
+		out = append(out, netip.MustParsePrefix(s))
+	}
+	return out
 }

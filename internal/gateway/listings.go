@@ -36,6 +36,12 @@ func (g *Gateway) listSymbols(w http.ResponseWriter, r *http.Request) error {
 	g.hub.mu.RUnlock()
 	slices.SortFunc(list, func(a, b listing) int { return strings.Compare(string(a.symbol), string(b.symbol)) })
 
+	feeds := make(map[string]market.State)
+	if g.opt.Feeds != nil {
+		for _, f := range g.opt.Feeds() {
+			feeds[f.Name] = stateOf(f.State)
+		}
+	}
 	w.Header().Set(CursorHeader, tape.Cursor{Epoch: g.opt.Tape.Bounds().Epoch, Position: pos, Index: tape.AllEntries}.String())
 	a := g.answer(w, "application/json")
 	a.b = append(a.b, `{"symbols":[`...)
@@ -43,6 +49,9 @@ func (g *Gateway) listSymbols(w http.ResponseWriter, r *http.Request) error {
 		l := &list[i]
 		if i > 0 {
 			a.b = append(a.b, ',')
+		}
+		if l.state == market.StateUnknown {
+			l.state = feeds[l.feed] // nothing was said since the start
 		}
 		day, err := g.days.of(r.Context(), g.opt.History, l.symbol)
 		if err != nil {
@@ -52,6 +61,21 @@ func (g *Gateway) listSymbols(w http.ResponseWriter, r *http.Request) error {
 	}
 	a.b = append(a.b, ']', '}', '\n')
 	return a.finish(nil)
+}
+
+// stateOf is the state of symbols whose feed is in a state.
+func stateOf(feed string) market.State {
+	switch feed {
+	case "live":
+		return market.StateLive
+	case "stale":
+		return market.StateStale
+	case "down", "connecting":
+		return market.StateDown
+	case "done", "closed":
+		return market.StateClosed
+	}
+	return market.StateUnknown
 }
 
 func appendListing(b []byte, l *listing, d *day, calendar string) []byte {

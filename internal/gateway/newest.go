@@ -58,7 +58,7 @@ func (s *session) sendNewest(ctx context.Context) error {
 	if len(n.blocks) == 0 {
 		return nil
 	}
-	s.subs.refresh(s.g.hub)
+	s.refresh(st)
 	n.round++
 	n.due = n.due[:0]
 	for j := len(n.blocks) - 1; j >= 0; j-- {
@@ -68,7 +68,7 @@ func (s *session) sendNewest(ctx context.Context) error {
 			if b.rec.Position == st.at.pos && ev.entry < st.at.index {
 				break
 			}
-			if s.wants(st, b.rec.Feed, ev) && (ev.channel > chQuotes || n.first(ev.channel, ev.symbol)) {
+			if s.wants(st, b, ev) && (ev.channel > chQuotes || n.first(ev.channel, ev.symbol)) {
 				n.due = append(n.due, dueEvent{b, i})
 			}
 		}
@@ -96,7 +96,7 @@ func (s *session) sendNewest(ctx context.Context) error {
 // sendKnown is for who is behind the ring in mode latest: it writes what the hub knows to be newest of each symbol that changed,
 // and goes on at the present.
 func (s *session) sendKnown(ctx context.Context, st *stretch) error {
-	s.subs.refresh(s.g.hub)
+	s.refresh(st)
 	since := st.at.pos
 	next, _ := s.g.hub.position()
 	s.open()
@@ -110,7 +110,7 @@ func (s *session) sendKnown(ctx context.Context, st *stretch) error {
 			if k.Kind == market.KindQuote {
 				ev.channel = chQuotes
 			}
-			if !s.wants(st, k.feed, &ev) {
+			if !s.wants(st, &block{rec: &tape.Record{Position: k.at, Batch: tape.Batch{Feed: k.feed}}}, &ev) {
 				continue
 			}
 			if len(s.frame) == 0 {
@@ -147,6 +147,7 @@ func (s *session) ended(st *stretch) {
 // knownTick is the newest trade or quote of a symbol.
 type knownTick struct {
 	id   uint32
+	at   tape.Position
 	feed string
 	market.Entry
 }
@@ -160,10 +161,10 @@ func (h *hub) changed(id uint32, since tape.Position, dst []knownTick) ([]knownT
 	for ; int(id) < end; id++ {
 		l := h.names.list[id]
 		if l.trade.Kind != 0 && l.tradeAt >= since {
-			dst = append(dst, knownTick{id, l.feed, l.trade})
+			dst = append(dst, knownTick{id, l.tradeAt, l.feed, l.trade})
 		}
 		if l.quote.Kind != 0 && l.quoteAt >= since {
-			dst = append(dst, knownTick{id, l.feed, l.quote})
+			dst = append(dst, knownTick{id, l.quoteAt, l.feed, l.quote})
 		}
 	}
 	if int(id) == len(h.names.list) {

@@ -23,7 +23,11 @@ func parseParams(r *http.Request, known ...string) (params, error) {
 	p := make(params, len(values))
 	for name, list := range values {
 		if !slices.Contains(known, name) {
-			return nil, bad(name, list[0], "this parameter is not known here; known are "+strings.Join(known, ", "))
+			detail := "there are no parameters here"
+			if len(known) > 0 {
+				detail = "this parameter is not known here; known are " + strings.Join(known, ", ")
+			}
+			return nil, bad(name, list[0], detail)
 		}
 		if len(list) > 1 {
 			return nil, bad(name, strings.Join(list, " "), "this parameter may be given only once")

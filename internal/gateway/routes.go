@@ -63,6 +63,8 @@ func (g *Gateway) get(mux *http.ServeMux, pattern string, h handler) {
 	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		sw := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		begin := time.Now()
+		// Who does not read its answer must not hold what it took. Not every writer can, and those of tests need not.
+		_ = http.NewResponseController(w).SetWriteDeadline(begin.Add(g.opt.Limits.QueryTime))
 		defer func() {
 			g.metrics.requests.WithLabelValues(pattern, status(sw.status)).Observe(time.Since(begin).Seconds())
 		}()
@@ -235,11 +237,14 @@ func (g *Gateway) mayStream(r *http.Request, pattern string, d dialect) *problem
 	case !g.isStarted() || g.isClosing():
 		return &problem{status: http.StatusServiceUnavailable, detail: "the server is starting or shutting down", retry: 1}
 	}
-	known := []string{}
+	known := "encoding"
 	if d == prices {
-		known = append(known, "symbol")
+		known = "symbol"
 	}
-	p, err := parseParams(r, known...)
+	p, err := parseParams(r, known)
+	if err == nil {
+		_, err = p.choice("encoding", "json")
+	}
 	if err == nil && p["symbol"] != "" {
 		_, err = g.symbol("symbol", p["symbol"])
 	}

@@ -33,6 +33,7 @@ type session struct {
 	lastSent time.Time     // in mode latest
 
 	main    stretch    // where the session is
+	mutes   []mute     // symbols that the client has already up to a place that main has not reached
 	detours []*stretch // symbols that were asked for from an earlier place on; they come before main goes on
 	behind  bool       // the session reads the tape and not the ring
 
@@ -135,7 +136,7 @@ func (s *session) run(ctx context.Context, said <-chan *leave) *leave {
 		case s.subs.empty():
 			news = nil
 		}
-		if !more && s.g.isClosing() {
+		if s.g.isClosing() && (!more || s.cursors || s.behind) {
 			return s.goodbye()
 		}
 		select {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 
 	"tapedeck/internal/tape"
@@ -21,6 +22,14 @@ type stretch struct {
 	held  []*block       // read ahead from the tape; at is in the first
 }
 
+// mute keeps the ticks of symbols from a client that has them: it asked for the symbols from a place that lies ahead of where the
+// session is.
+type mute struct {
+	until place
+	only  *subscriptions
+	less  *subscriptions
+}
+
 // heldEntries bounds what a session keeps of what it read ahead while it waits for its client.
 const heldEntries = 4096
 
@@ -32,10 +41,33 @@ func (s *session) current() *stretch {
 	return &s.main
 }
 
-// wants reports whether an event is due to the client in a stretch.
-func (s *session) wants(st *stretch, feed string, ev *event) bool {
-	return s.subs.wants(s.d, feed, ev) &&
-		(st.only == nil || st.only.wants(s.d, feed, ev) && !st.less.wants(s.d, feed, ev))
+// wants reports whether an event of a block is due to the client in a stretch.
+func (s *session) wants(st *stretch, b *block, ev *event) bool {
+	feed := b.rec.Feed
+	if !s.subs.wants(s.d, feed, ev) || st.only != nil && (!st.only.wants(s.d, feed, ev) || st.less.wants(s.d, feed, ev)) {
+		return false
+	}
+	for i := range s.mutes {
+		m := &s.mutes[i]
+		if (place{b.rec.Position, ev.entry}).before(m.until) && m.only.wants(s.d, feed, ev) && !m.less.wants(s.d, feed, ev) {
+			return false
+		}
+	}
+	return true
+}
+
+// refresh looks up again what was not known when it was asked for.
+func (s *session) refresh(st *stretch) {
+	s.subs.refresh(s.g.hub)
+	if st.only != nil {
+		st.only.refresh(s.g.hub)
+		st.less.refresh(s.g.hub)
+	}
+	s.mutes = slices.DeleteFunc(s.mutes, func(m mute) bool { return !s.main.at.before(m.until) })
+	for _, m := range s.mutes {
+		m.only.refresh(s.g.hub)
+		m.less.refresh(s.g.hub)
+	}
 }
 
 // fill appends to the frame what is due, up to its size. It reports whether more may be due.
@@ -45,11 +77,7 @@ func (s *session) fill(ctx context.Context) (more bool, err error) {
 	if err != nil || len(blocks) == 0 {
 		return false, err
 	}
-	s.subs.refresh(s.g.hub)
-	if st.only != nil {
-		st.only.refresh(s.g.hub)
-		st.less.refresh(s.g.hub)
-	}
+	s.refresh(st)
 	for _, b := range blocks {
 		whole := s.copy(st, b)
 		if whole && len(st.held) > 0 {
@@ -127,7 +155,7 @@ func (s *session) copy(st *stretch, b *block) (whole bool) {
 			return false
 		}
 		last = ev.entry
-		if s.wants(st, b.rec.Feed, ev) {
+		if s.wants(st, b, ev) {
 			s.append(st, b, i)
 		}
 	}
