@@ -281,4 +281,4 @@ func refuse(rs []*request, err error) {
 }
 
 // errNoAnswer says that the outcome of a write isn't known.
-var errNoAnswer = errors.New("JetStream doesn't answer")
+var errNoAnswer = errors.New("no answer from JetStream")

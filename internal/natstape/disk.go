@@ -59,8 +59,11 @@ func mebibytes(n uint64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<
 // lookAround is what the writer does between turns: look after the disk, restart a broken server.
 func (l *Log) lookAround(ctx context.Context) {
 	l.checkDisk()
-	if l.broken {
+	switch s := l.session.Load(); {
+	case l.broken:
 		l.mend(ctx)
+	case s != nil && s.hasFailed():
+		l.breakDown(fmt.Errorf("%w: JetStream can't write", tape.ErrUnavailable), nil)
 	}
 }
 

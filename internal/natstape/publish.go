@@ -67,7 +67,10 @@ func (l *Log) publish(ctx context.Context, rs []*request) {
 	switch {
 	case len(rs) == 0:
 	case err != nil || good < len(acks) && acks[good].Error == nil:
-		l.breakDown(fmt.Errorf("%w: %w", tape.ErrUnavailable, errors.Join(errNoAnswer, err)), rs)
+		if err == nil {
+			err = fmt.Errorf("sequence %d in place of %d", acks[good].Sequence, first+tape.Position(good))
+		}
+		l.breakDown(fmt.Errorf("%w: %w: %w", tape.ErrUnavailable, errNoAnswer, err), rs)
 	default:
 		l.refused(ctx, rs, acks[good])
 	}
@@ -159,6 +162,8 @@ func (l *Log) collect(s *session, prefix string, n int) ([]ack, error) {
 			}
 			got[i] = true
 			missing--
+		case <-s.failed:
+			return answered(), errors.New("it can't write")
 		case <-timeout.C:
 			return answered(), fmt.Errorf("within %v", l.opts.AckTimeout)
 		}
@@ -174,8 +179,8 @@ func (l *Log) refused(ctx context.Context, rs []*request, a ack) {
 		l.again(rs[1:])
 	case codeWrongSequence, codeWrongSequenceConstant:
 		l.overtaken(ctx, rs)
-	default:
-		refuse(rs, fmt.Errorf("%w: JetStream says %q (%d)", tape.ErrUnavailable, a.Error.Description, a.Error.Code))
+	default: // nothing that a server in good health says to these messages
+		l.breakDown(fmt.Errorf("%w: JetStream says %q (%d)", tape.ErrUnavailable, a.Error.Description, a.Error.Code), rs)
 	}
 }
 

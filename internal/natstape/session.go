@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,9 @@ type session struct {
 	inbox  string         // prefix of the subjects they come on
 	reads  atomic.Uint64  // numbers the inboxes of fetches
 	own    string         // prefix of those inboxes
+
+	failed chan struct{} // closed when the server says that it can't write: it then answers no more
+	failOf sync.Once
 }
 
 // startSession starts the server over a folder and connects to it.
@@ -56,9 +60,9 @@ func startSession(dir string, log *slog.Logger) (*session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare the NATS server: %w", err)
 	}
-	srv.SetLoggerV2(serverLog{log}, false, false, false)
+	s := &session{server: srv, acks: make(chan *nats.Msg, 4*maxTurn), failed: make(chan struct{})}
+	srv.SetLoggerV2(serverLog{log, s.fail}, false, false, false)
 	srv.Start()
-	s := &session{server: srv, acks: make(chan *nats.Msg, 4*maxTurn)}
 	if err := s.connect(); err != nil {
 		s.close()
 		return nil, err
@@ -95,6 +99,19 @@ func (s *session) close() {
 	}
 	s.server.Shutdown()
 	s.server.WaitForShutdown()
+}
+
+// fail notes that the server can't write any more.
+func (s *session) fail() { s.failOf.Do(func() { close(s.failed) }) }
+
+// hasFailed tells whether the server said that it can't write.
+func (s *session) hasFailed() bool {
+	select {
+	case <-s.failed:
+		return true
+	default:
+		return false
+	}
 }
 
 // raw is a message of the stream.
@@ -185,7 +202,10 @@ func unavailable(act string, err error) error {
 }
 
 // serverLog passes the server's log on. Its notices are of interest to those who debug only.
-type serverLog struct{ log *slog.Logger }
+type serverLog struct {
+	log  *slog.Logger
+	fail func() // called when the server can't write, which it tells nobody but its log
+}
 
 func (l serverLog) say(level slog.Level, format string, args []any) {
 	if !l.log.Enabled(context.Background(), level) {
@@ -203,7 +223,14 @@ func (l serverLog) Warnf(format string, args ...any) {
 	}
 }
 func (l serverLog) Fatalf(format string, args ...any) { l.say(slog.LevelError, format, args) }
-func (l serverLog) Errorf(format string, args ...any) { l.say(slog.LevelError, format, args) }
+
+// Errorf looks for what the server says after a failed write or sync ("critical write error", in two spellings).
+func (l serverLog) Errorf(format string, args ...any) {
+	l.say(slog.LevelError, format, args)
+	if strings.Contains(format, "ritical write error") {
+		l.fail()
+	}
+}
 func (l serverLog) Debugf(format string, args ...any) { l.say(slog.LevelDebug, format, args) }
 func (l serverLog) Tracef(format string, args ...any) { l.say(slog.LevelDebug, format, args) }
 

@@ -29,9 +29,9 @@ type Acked struct {
 // childFeeds is enough for turns that an implementation writes in another way than a few records.
 const childFeeds = 20
 
-// runChild is the process that is killed: it appends as fast as it can, and prints what was acknowledged. It returns false in
-// the process of the test itself.
-func runChild(t *testing.T, open func(*testing.T, string) Tape) bool {
+// Child is the process that is killed: it appends as fast as it can, and prints what was acknowledged. A test that calls
+// StartChild calls it first, and returns when it returned true. It returns false in the process of the test itself.
+func Child(t *testing.T, open func(*testing.T, string) Tape) bool {
 	dir := os.Getenv(childDir)
 	if dir == "" {
 		return false

@@ -31,7 +31,7 @@ type Intruder interface {
 // time after the tape was closed or its process killed. For the latter, Run starts the test binary again with only the calling
 // test, so it must be called as the first thing of a test that does nothing else.
 func Run(t *testing.T, open func(t *testing.T, dir string) Tape) {
-	if runChild(t, open) {
+	if Child(t, open) {
 		return
 	}
 	for _, test := range []struct {
