@@ -11,7 +11,12 @@ export function openLine(url: string): Line {
       socket.send(text);
     },
     close: () => {
-      socket.close();
+      // Cutting off a handshake has the browser complain; a moment later it is a plain close.
+      if (socket.readyState === WebSocket.CONNECTING) {
+        socket.onopen = () => {
+          socket.close();
+        };
+      } else socket.close();
     },
   };
   socket.onopen = () => line.onopen?.();

@@ -50,9 +50,14 @@ export class Prices {
   stop(): void {
     clearTimeout(this.retry);
     if (this.socket === null) return;
-    this.socket.onopen = this.socket.onmessage = this.socket.onclose = null;
-    this.socket.close();
+    const { socket } = this;
     this.socket = null;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    if (socket.readyState === WebSocket.CONNECTING) {
+      socket.onopen = () => {
+        socket.close();
+      };
+    } else socket.close();
   }
 }
 

@@ -11,6 +11,7 @@ function withFake(name, options, run) {
       try {
         await run(visitor, fake);
       } finally {
+        await visitor.close();
         await fake.stop();
       }
     },
@@ -152,7 +153,7 @@ export const fakeTests = [
         fake.symbols.get(`SIM:${name}`).state = state;
         fake.say({ T: 'status', S: `SIM:${name}`, feed: 'sim', state });
       }
-      const table = page.getByRole('table');
+      const table = page.locator('.watch');
       for (const state of ['stale', 'down', 'closed']) await table.getByText(state).waitFor();
     },
   ),
@@ -167,7 +168,7 @@ export const fakeTests = [
     async (visitor, fake) => {
       const page = await visitor.open(fake.url);
       await liveChart(page, 1);
-      const drawn = () => page.locator('tbody tr:not(.pad)').count();
+      const drawn = () => page.locator('.watch tbody tr:not(.pad)').count();
       ok((await drawn()) < 60, `${await drawn()} rows are drawn`);
       await page.locator('.scroller').evaluate((e) => (e.scrollTop = e.scrollHeight));
       await page.getByRole('link', { name: 'S499' }).waitFor();

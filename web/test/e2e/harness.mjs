@@ -72,8 +72,9 @@ export class Visitor {
     return page;
   }
 
+  /** Closes the pages: before their server ends, lest they complain about that. */
   async close() {
-    await Promise.all(this.contexts.map((context) => context.close()));
+    await Promise.all(this.contexts.splice(0).map((context) => context.close()));
   }
 }
 
@@ -85,7 +86,7 @@ export class Server {
     this.output = '';
   }
 
-  async start(feed = 'sim://?symbols=AAPL,MSFT,NVDA,SPY&rate=20/s&seed=1') {
+  async start(feed = 'sim://?symbols=AAPL,MSFT,NVDA,SPY&rate=80/s&seed=1') {
     this.feed = feed;
     this.port ??= await freePort();
     this.url = `http://127.0.0.1:${this.port}/`;

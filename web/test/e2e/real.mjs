@@ -19,6 +19,7 @@ function withServer(binary, name, run) {
         error.message += `\n--- the server said:\n${server.output}`;
         throw error;
       } finally {
+        await visitor.close();
         await server.close();
       }
     },
@@ -87,7 +88,7 @@ export function realTests(binary) {
         const page = await visitor.open(server.url);
         const chart = await liveChart(page, 3);
         ok(chart.symbol.startsWith('SIM:'), chart.symbol);
-        const rows = page.locator('tbody tr:not(.pad)');
+        const rows = page.locator('.watch tbody tr:not(.pad)');
         equal(await rows.count(), 4, 'rows of the watch list');
         await until('every row has a price', async () => {
           const { prices } = await chartOf(page);
@@ -228,7 +229,7 @@ export function realTests(binary) {
         const wide = await page.evaluate(() => document.scrollingElement.scrollWidth);
         ok(wide <= width, `nothing sticks out: ${wide} of ${width}`);
         const small = await page.evaluate(() =>
-          [...document.querySelectorAll('header button, td a')]
+          [...document.querySelectorAll('header button, .watch td a')]
             .map((e) => ({
               name: e.textContent.trim() || e.ariaLabel,
               box: e.getBoundingClientRect(),
@@ -262,7 +263,7 @@ export function realTests(binary) {
             .map((e) => e.outerHTML),
         );
         equal(nameless, [], 'controls without a name');
-        equal(await page.locator('table th[scope="col"]').count(), 5, 'column headings');
+        equal(await page.locator('.watch th[scope="col"]').count(), 5, 'column headings');
         equal(await page.locator('[aria-live="polite"]').count(), 1, 'live regions');
         equal(await page.locator('h1').count(), 1, 'headings of the page');
       },

@@ -39,6 +39,7 @@ export function screenshots(binary) {
             await page.screenshot({ path: `${folder}${name}.png` });
           }
         } finally {
+          await visitor.close();
           await server.close();
         }
       },
