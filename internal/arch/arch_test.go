@@ -99,7 +99,7 @@ func (f folder) shape() []string {
 }
 
 // may returns what is wrong with f, on the given floor, importing a folder of the module. Tests may also import the
-// package that they test and what stands inside its folder, such as its test kit.
+// package that they test, what stands inside its folder, and any test kit of their floor.
 func (f folder) may(floor int, imported string, onlyTests bool) []string {
 	other, ok := floorOf(imported)
 	kit := strings.HasSuffix(imported, "test")
@@ -108,7 +108,9 @@ func (f folder) may(floor int, imported string, onlyTests bool) []string {
 		return nil // Said once, of the imported folder.
 	case kit && !onlyTests && !strings.HasPrefix(f.path, "bench/"):
 		return []string{fmt.Sprintf("%s imports %s, which is for tests", f.path, imported)}
-	case other < floor, path.Dir(f.path) == imported, onlyTests && (imported == f.path || path.Dir(imported) == f.path):
+	case other < floor, path.Dir(f.path) == imported:
+		return nil
+	case onlyTests && (imported == f.path || path.Dir(imported) == f.path || kit && other == floor):
 		return nil
 	}
 	return []string{fmt.Sprintf("%s (floor %d) imports %s (floor %d)", f.path, floor, imported, other)}

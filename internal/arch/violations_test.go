@@ -20,6 +20,8 @@ func sound() map[string]string {
 		"internal/tape/tapetest/suite.go":   "// Package tapetest is a word.\npackage tapetest\nimport _ \"m/internal/tape\"",
 		"internal/feed/feed.go":             "// Package feed is a word.\npackage feed\nimport _ \"m/internal/tape\"",
 		"internal/feed/sim/sim.go":          "// Package sim is a word.\npackage sim\nimport _ \"m/internal/feed\"",
+		"internal/feed/feedtest/venue.go":   "// Package feedtest is a word.\npackage feedtest\nimport _ \"m/internal/feed\"",
+		"internal/feed/sim/sim_test.go":     "package sim\nimport _ \"m/internal/feed/feedtest\"",
 		"internal/store/store.go":           "// Package store is a word.\npackage store\nimport _ \"example.com/sql\"",
 		"internal/store/store_test.go":      "package store\nimport _ \"m/internal/tape/tapetest\"",
 		"internal/store/testdata/x/x.go":    "package util",
@@ -72,6 +74,10 @@ func TestCheckReportsEachKindOfViolation(t *testing.T) {
 		{
 			"a test kit in the program", "internal/server/kit.go", "package server\nimport _ \"m/internal/tape/tapetest\"",
 			"internal/server imports internal/tape/tapetest, which is for tests",
+		},
+		{
+			"a neighbour's test kit in the program", "internal/store/kit.go", "package store\nimport _ \"m/internal/feed/feedtest\"",
+			"internal/store imports internal/feed/feedtest, which is for tests",
 		},
 		{
 			"no floor", "internal/clock/clock.go", "// Package clock is a word.\npackage clock",
