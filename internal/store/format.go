@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 )
 
@@ -114,8 +115,8 @@ func setMeta(ctx context.Context, db executor, key, value string) error {
 	return err
 }
 
-// flag reports whether a key of meta is "1".
-func flag(ctx context.Context, db *sql.DB, key string) (bool, error) {
+// metaFlag reports whether a key of meta is "1".
+func metaFlag(ctx context.Context, db *sql.DB, key string) (bool, error) {
 	var value string
 	err := db.QueryRowContext(ctx, "SELECT value FROM meta WHERE key = ?", key).Scan(&value)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -124,38 +125,32 @@ func flag(ctx context.Context, db *sql.DB, key string) (bool, error) {
 	return value == "1", err
 }
 
-// begin notes that the file is open, and checks it when it was not closed.
-func (s *Store) begin(ctx, background context.Context, inline int64) error {
-	unclean, err := flag(ctx, s.writer, metaOpen)
+// check checks a file that was not closed, unless it is larger than limit: that one is to be checked while it is in use.
+func (s *Store) check(ctx context.Context, limit int64) (later bool, err error) {
+	unclean, err := metaFlag(ctx, s.writer, metaOpen)
 	if err != nil {
-		return err
+		return false, err
 	}
-	suspect, err := flag(ctx, s.writer, metaSuspect)
+	suspect, err := metaFlag(ctx, s.writer, metaSuspect)
+	if err != nil || !unclean && !suspect {
+		return false, err
+	}
+	info, err := os.Stat(s.path)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if unclean || suspect {
-		info, err := os.Stat(s.path)
-		if err != nil {
-			return err
-		}
-		if !suspect && info.Size() > inline {
-			s.log.Info("the store was not closed; checking it meanwhile", "path", s.path, "bytes", info.Size())
-			s.checks.Go(func() { s.checkInUse(background) })
-			return nil
-		}
-		s.log.Info("the store was not closed; checking it", "path", s.path, "bytes", info.Size())
-		if err := quickCheck(ctx, s.readers); err != nil {
-			return err
-		}
-		if err := setMeta(ctx, s.writer, metaSuspect, "0"); err != nil {
-			return err
-		}
+	if !suspect && info.Size() > limit {
+		s.log.Info("the store was not closed; checking it meanwhile", "path", s.path, "bytes", info.Size())
+		return true, nil
 	}
-	return setMeta(ctx, s.writer, metaOpen, "1")
+	s.log.Info("the store was not closed; checking it", "path", s.path, "bytes", info.Size())
+	if err := quickCheck(ctx, s.readers); err != nil {
+		return false, err
+	}
+	return false, setMeta(ctx, s.writer, metaSuspect, "0")
 }
 
-// checkInUse checks a large file while it is in use. Of damage it tells Health, and the next Open.
+// checkInUse checks a large file while it is in use. Of damage it tells Health, and by way of end the next Open.
 func (s *Store) checkInUse(ctx context.Context) {
 	err := quickCheck(ctx, s.readers)
 	if err == nil || ctx.Err() != nil {
@@ -163,9 +158,6 @@ func (s *Store) checkInUse(ctx context.Context) {
 	}
 	s.log.Error("the store is damaged; restart to make it again from the tape", "path", s.path, "error", err)
 	s.health.damage(err)
-	if err := setMeta(ctx, s.writer, metaSuspect, "1"); err != nil {
-		s.log.Warn("the damage could not be noted", "path", s.path, "error", err)
-	}
 }
 
 // quickCheck runs SQLite's check of the structure of the file. Damage is ErrCorrupt.
@@ -186,6 +178,13 @@ func pragmaCheck(ctx context.Context, db *sql.DB, pragma string) error {
 
 // end notes that the file is closed and empties the write-ahead log.
 func (s *Store) end(ctx context.Context) error {
+	if s.health.isDamaged() {
+		// Kept open in the file's own eyes too, so that nothing but a check helps.
+		if err := setMeta(ctx, s.writer, metaSuspect, "1"); err != nil {
+			return fmt.Errorf("close store %s: %w", s.path, err)
+		}
+		return nil
+	}
 	if err := setMeta(ctx, s.writer, metaOpen, "0"); err != nil {
 		return fmt.Errorf("close store %s: %w", s.path, err)
 	}
@@ -201,9 +200,9 @@ func quarantine(o *Options, damage error) error {
 	if o.Source == nil {
 		return damage
 	}
-	if b := o.Source.Bounds(); b.First > 1 {
-		return fmt.Errorf("%w; the tape begins at position %d and cannot fill a new one: restore a backup of the store,"+
-			" or move it aside to go on with what the tape has", damage, b.First)
+	if b := o.Source.Bounds(); b.First > 1 || b.Last == 0 {
+		return fmt.Errorf("%w; the tape holds positions %d to %d and cannot fill a new one: restore a backup of the store,"+
+			" or move it aside to go on with what the tape has", damage, b.First, b.Last)
 	}
 	folder := filepath.Join(filepath.Dir(o.Path), "quarantine", time.Now().UTC().Format("20060102T150405.000000000Z"))
 	if err := os.MkdirAll(folder, 0o700); err != nil {
@@ -226,7 +225,11 @@ func quarantine(o *Options, damage error) error {
 	return nil
 }
 
+// syncFolder makes the names in a folder durable. Windows has no such call, and needs none.
 func syncFolder(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
 	d, err := os.Open(path)
 	if err != nil {
 		return err

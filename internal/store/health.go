@@ -31,6 +31,12 @@ func (h *health) damage(err error) {
 	h.damaged = err
 }
 
+func (h *health) isDamaged() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.damaged != nil
+}
+
 // Health returns nil when the store is sound and recording, and otherwise what an operator should know.
 func (s *Store) Health() error {
 	h := &s.health

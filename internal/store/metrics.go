@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -22,7 +23,7 @@ type metrics struct {
 	refused prometheus.Counter
 }
 
-func newMetrics(r prometheus.Registerer, s *Store) *metrics {
+func newMetrics(r prometheus.Registerer, s *Store) (*metrics, error) {
 	m := &metrics{
 		registerer: r,
 		commit: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -60,10 +61,12 @@ func newMetrics(r prometheus.Registerer, s *Store) *metrics {
 	}
 	if r != nil {
 		for _, c := range m.collectors {
-			r.MustRegister(c)
+			if err := r.Register(c); err != nil {
+				return nil, fmt.Errorf("register metrics: %w", err)
+			}
 		}
 	}
-	return m
+	return m, nil
 }
 
 func (m *metrics) unregister() {

@@ -95,7 +95,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return open(ctx, &o)
 }
 
-func open(ctx context.Context, o *Options) (s *Store, err error) {
+func open(ctx context.Context, o *Options) (*Store, error) {
 	fresh, err := create(o.Path)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -105,40 +105,50 @@ func open(ctx context.Context, o *Options) (s *Store, err error) {
 			return nil, fmt.Errorf("open store %s: %w", o.Path, err)
 		}
 	}
-	s = &Store{path: o.Path, log: o.Logger, busy: o.Busy, candles: o.Candles}
+	s := &Store{path: o.Path, log: o.Logger, busy: o.Busy, candles: o.Candles}
 	s.candles.Intervals = kept()
 	if s.candles.Calendars == nil {
 		s.candles.Calendars = market.NewCalendars()
 	}
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("open store %s: %w", o.Path, errors.Join(mark(err), s.closeFiles()))
-		}
-	}()
+	if err := s.start(ctx, o); err != nil {
+		return nil, fmt.Errorf("open store %s: %w", o.Path, errors.Join(mark(err), s.closeFiles()))
+	}
+	return s, nil
+}
+
+// start opens the connections, checks the file and reads what is kept in memory.
+func (s *Store) start(ctx context.Context, o *Options) (err error) {
 	if s.writer, err = sql.Open("sqlite", source(o.Path, o.Busy, false)); err != nil {
-		return nil, err
+		return err
 	}
 	s.writer.SetMaxOpenConns(1)
-	s.writer.SetConnMaxIdleTime(0)
-	if err = prepareSchema(ctx, s.writer); err != nil {
-		return nil, err
+	if err := prepareSchema(ctx, s.writer); err != nil {
+		return err
 	}
 	if s.readers, err = sql.Open("sqlite", source(o.Path, o.Busy, true)); err != nil {
-		return nil, err
+		return err
 	}
 	s.readers.SetMaxOpenConns(maxReaders)
 	s.readers.SetMaxIdleConns(maxReaders)
-	if err = s.now.load(ctx, s); err != nil {
-		return nil, err
+	large, err := s.check(ctx, o.CheckSize)
+	if err != nil {
+		return err
 	}
-	s.metrics = newMetrics(o.Registerer, s)
-	checks, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	if err := s.now.load(ctx, s); err != nil {
+		return err
+	}
+	if err := setMeta(ctx, s.writer, metaOpen, "1"); err != nil {
+		return err
+	}
+	if s.metrics, err = newMetrics(o.Registerer, s); err != nil {
+		return err
+	}
+	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.closing = cancel
-	if err = s.begin(ctx, checks, o.CheckSize); err != nil {
-		s.stopChecks()
-		return nil, err
+	if large {
+		s.checks.Go(func() { s.checkInUse(background) })
 	}
-	return s, nil
+	return nil
 }
 
 // mark gives an error that speaks of damage its name.

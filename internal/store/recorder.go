@@ -25,6 +25,7 @@ type Recorder struct {
 	source  tape.Source
 	log     *slog.Logger
 	running atomic.Bool
+	writer  *writer // while Run runs
 
 	ticks           int           // of a transaction
 	delay, maxDelay time.Duration // between attempts
@@ -60,16 +61,15 @@ func (r *Recorder) Run(ctx context.Context) error {
 }
 
 func (r *Recorder) run(ctx context.Context) (err error) {
-	var w *writer
 	if err := r.try(ctx, "open", func() (err error) {
-		w, err = newWriter(ctx, r.store)
+		r.writer, err = newWriter(ctx, r.store)
 		return err
 	}); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, w.Close()) }()
+	defer func() { err = errors.Join(err, r.writer.Close()) }()
 	for {
-		f := &fold{store: r.store, log: r.log, writer: w}
+		f := &fold{store: r.store, log: r.log, writer: r.writer}
 		if err := r.try(ctx, "read", func() error { return f.load(ctx) }); err != nil {
 			return err
 		}
