@@ -121,7 +121,7 @@ func (w *world) next(e *market.Entry) {
 	if w.n >= w.reshape {
 		w.look()
 	}
-	w.all += w.root * w.rng.NormFloat64()
+	w.all += w.root * w.normal()
 	in := &w.instruments[w.choose.pick(w.rng.Uint64())]
 	level := w.level
 	if in.pair {
@@ -169,11 +169,11 @@ func (w *world) look() {
 func (w *world) move(in *instrument, level float64) {
 	g := in.sector
 	if since := w.n - w.moved[g]; since > 0 {
-		w.groups[g] += w.root * math.Sqrt(since) * w.rng.NormFloat64()
+		w.groups[g] += w.root * math.Sqrt(since) * w.normal()
 		w.moved[g] = w.n
 	}
 	since := w.n - in.at
-	z := in.market*(w.all-in.all) + in.profile.group*(w.groups[g]-in.group) + in.own*w.root*math.Sqrt(since)*w.rng.NormFloat64()
+	z := in.market*(w.all-in.all) + in.profile.group*(w.groups[g]-in.group) + in.own*w.root*math.Sqrt(since)*w.normal()
 	x := max(-.2, min(.2, in.sigma*level*z))
 	in.mid += in.mid*x + (in.base-in.mid)*min(comeback*since*w.step, 1)
 	in.mid = max(in.mid, 2)
@@ -262,6 +262,14 @@ func decimal(coef int64, exp int) market.Decimal {
 		panic("BUG: " + err.Error()) // Exponents are -13 to 0, coefficients positive.
 	}
 	return d
+}
+
+// normal returns a number that is nearly normally distributed, with mean 0 and deviation 1: the sum of four even ones. It never
+// exceeds 3.5, and takes a third of the time of a true one.
+func (w *world) normal() float64 {
+	r := w.rng.Uint64()
+	sum := r&0xffff + r>>16&0xffff + r>>32&0xffff + r>>48
+	return (float64(sum)/0x10000 - 2) * 1.7320508075688772
 }
 
 // alias picks an index with given weights in constant time (M. Vose, "A linear algorithm for generating random numbers with a
