@@ -158,11 +158,11 @@ func (s *session) subscribe(ctx context.Context, r *request) error {
 	if r.cursor != nil {
 		s.cursors = *r.cursor
 	}
-	switch {
-	case r.mode == "latest":
+	switch r.mode {
+	case "latest":
 		s.latest = true
 		s.every = 50 * time.Millisecond
-	case r.mode == "every":
+	case "every":
 		s.latest = false
 	}
 	if r.every != 0 {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -172,7 +174,7 @@ func TestPaging(t *testing.T) {
 				t.Fatalf("sort %s, limit %d: got %d bars", sort, limit, len(bars))
 			}
 			for i := 1; i < len(bars); i++ {
-				a, z := bars[i-1]["t"].(string), bars[i]["t"].(string)
+				a, z := fmt.Sprint(bars[i-1]["t"]), fmt.Sprint(bars[i]["t"])
 				if a < z != (sort == "asc") {
 					t.Fatalf("sort %s: bar %s comes before %s", sort, a, z)
 				}
@@ -307,7 +309,7 @@ func TestBadRequests(t *testing.T) {
 		{path: "/history?limit=", status: 400, contains: "limit"},
 		{path: "/history?limit=99999999999999999999", status: 400, contains: "limit"},
 		{path: "/history?limit=1&limit=2", status: 400, contains: "only once"},
-		{path: "/history?strat=1", status: 400, contains: "known are limit, symbol, from, to, format"},
+		{path: "/history?form=1", status: 400, contains: "known are limit, symbol, from, to, format"},
 		{path: "/history?symbol=NOPE", status: 404, contains: "no such symbol"},
 		{path: "/history?symbol=APL", status: 404, contains: `"near":["SIM:AAPL"]`},
 		{path: "/history?symbol=MSFT", status: 400, contains: `"candidates":["ALPACA:MSFT","SIM:MSFT"]`},
@@ -426,5 +428,26 @@ func TestNewRefuses(t *testing.T) {
 		if _, err := New(o); err == nil {
 			t.Errorf("%s: no error", name)
 		}
+	}
+}
+
+// checkAnswer asks the handler itself: the query is whatever a fuzzer finds, which a client would not send.
+func checkAnswer(t *testing.T, h http.Handler, path, query string) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	r := &http.Request{Method: http.MethodGet, Host: "localhost", URL: &url.URL{Path: path, RawQuery: query}, Header: http.Header{}, Body: http.NoBody, RemoteAddr: "127.0.0.1:1"}
+	h.ServeHTTP(w, r.WithContext(t.Context()))
+	kind := w.Header().Get("Content-Type")
+	switch w.Code {
+	case 200:
+		if kind == "application/json" && !json.Valid(w.Body.Bytes()) || kind != "application/json" && !strings.HasPrefix(kind, "text/csv") {
+			t.Fatalf("%s?%s: %s %s", path, query, kind, w.Body)
+		}
+	case 400, 404, 414:
+		if kind != "application/problem+json" || !json.Valid(w.Body.Bytes()) {
+			t.Fatalf("%s?%s: %s %s", path, query, kind, w.Body)
+		}
+	default:
+		t.Fatalf("%s?%s: %d %s", path, query, w.Code, w.Body)
 	}
 }

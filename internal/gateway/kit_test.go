@@ -51,14 +51,6 @@ func dec(s string) market.Decimal {
 	return d
 }
 
-func at(s string) market.Time {
-	t, err := market.ParseTime(s)
-	if err != nil {
-		panic(err)
-	}
-	return t
-}
-
 // memTape is a tape in memory. Reads return at most chunk records.
 type memTape struct {
 	mu      sync.Mutex
@@ -352,16 +344,18 @@ type client struct {
 }
 
 // dial opens a stream.
-func (b *bench) dial(path string, headers ...string) *client {
+func (b *bench) dial(path string) *client {
 	b.t.Helper()
-	c, _, err := b.tryDial(path, headers...)
-	if err != nil {
-		b.t.Fatal(err)
+	c, status := b.tryDial(path)
+	if c == nil {
+		b.t.Fatalf("%s: the handshake was answered by %d", path, status)
 	}
 	return c
 }
 
-func (b *bench) tryDial(path string, headers ...string) (*client, *http.Response, error) {
+// tryDial opens a stream, or returns the status that it was refused with.
+func (b *bench) tryDial(path string, headers ...string) (*client, int) {
+	b.t.Helper()
 	o := &websocket.DialOptions{HTTPHeader: http.Header{}}
 	for i := 0; i < len(headers); i += 2 {
 		if headers[i] == "Host" {
@@ -373,13 +367,19 @@ func (b *bench) tryDial(path string, headers ...string) (*client, *http.Response
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	ws, response, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(b.url, "http")+path, o)
+	if response == nil {
+		b.t.Fatal(err)
+	}
+	if response.Body != nil {
+		defer response.Body.Close()
+	}
 	if err != nil {
-		return nil, response, err
+		return nil, response.StatusCode
 	}
 	ws.SetReadLimit(16 << 20)
 	c := &client{b.t, ws}
 	b.t.Cleanup(func() { _ = ws.CloseNow() })
-	return c, response, nil
+	return c, response.StatusCode
 }
 
 // read returns the next message as it came.

@@ -13,11 +13,11 @@ import (
 	"tapedeck/internal/tape"
 )
 
-// listing returns what the hub knows of a symbol now, and the position that it is as of.
-func (h *hub) listing(id uint32) (listing, tape.Position) {
+// listing returns what the hub knows of a symbol now.
+func (h *hub) listing(id uint32) listing {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	return *h.names.list[id], h.next - 1
+	return *h.names.list[id]
 }
 
 // symbols serves GET /v1/symbols.

@@ -195,8 +195,7 @@ func syntax(err error) error {
 	if err == nil {
 		return nil
 	}
-	var at *json.SyntaxError
-	if errors.As(err, &at) {
+	if at, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return fmt.Errorf("not JSON at byte %d: %s", at.Offset, at.Error())
 	}
 	return errors.New("not JSON: it ends too early")

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"tapedeck/internal/market"
@@ -61,8 +62,7 @@ func (s *session) sendNewest(ctx context.Context) error {
 	s.refresh(st)
 	n.round++
 	n.due = n.due[:0]
-	for j := len(n.blocks) - 1; j >= 0; j-- {
-		b := n.blocks[j]
+	for _, b := range slices.Backward(n.blocks) {
 		for i := len(b.events) - 1; i >= 0; i-- {
 			ev := &b.events[i]
 			if b.rec.Position == st.at.pos && ev.entry < st.at.index {
@@ -77,13 +77,13 @@ func (s *session) sendNewest(ctx context.Context) error {
 	s.ended(st)
 	s.open()
 	defer s.release()
-	for j := len(n.due) - 1; j >= 0; j-- {
+	for _, due := range slices.Backward(n.due) {
 		if len(s.frame) >= s.g.opt.Limits.Frame {
 			if err := s.flush(ctx); err != nil {
 				return err
 			}
 		}
-		s.append(st, n.due[j].b, n.due[j].i)
+		s.append(st, due.b, due.i)
 	}
 	clear(n.due)
 	clear(n.blocks)

@@ -14,7 +14,7 @@ import (
 // params are the query parameters of a request, each at most once and each known.
 type params map[string]string
 
-// parseParams reads the query. What is not known is refused: a misspelt "strat" would otherwise answer another question.
+// parseParams reads the query. What is not known is refused: a misspelt parameter would otherwise answer another question.
 func parseParams(r *http.Request, known ...string) (params, error) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {

@@ -248,8 +248,7 @@ func (g *Gateway) mayStream(r *http.Request, pattern string, d dialect) *problem
 	if err == nil && p["symbol"] != "" {
 		_, err = g.symbol("symbol", p["symbol"])
 	}
-	var no *problem
-	if errors.As(err, &no) {
+	if no, ok := errors.AsType[*problem](err); ok {
 		return no
 	}
 	return nil

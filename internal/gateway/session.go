@@ -248,12 +248,15 @@ func (s *session) heartbeat(ctx context.Context) error {
 	if s.d != native {
 		return nil
 	}
-	text := appendTime([]byte(`[{"T":"heartbeat","t":`), market.FromStd(time.Now()))
-	text = append(text, '}')
+	text := appendHeartbeat([]byte{'['}, market.FromStd(time.Now()))
 	if s.cursors && len(s.detours) == 0 && !s.subs.empty() {
 		text = s.appendCursor(append(text, ','))
 	}
 	return s.write(ctx, append(text, ']'))
+}
+
+func appendHeartbeat(dst []byte, t market.Time) []byte {
+	return append(appendTime(append(dst, `{"T":"heartbeat","t":`...), t), '}')
 }
 
 // goodbye is how a session leaves at shutdown: with its place, so that the client can go on from there.

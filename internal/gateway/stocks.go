@@ -80,7 +80,7 @@ func (q *pageQuery) start(g *Gateway, n named) market.Time {
 	if q.from != 0 || q.to != 0 {
 		return q.from
 	}
-	l, _ := g.hub.listing(n.id)
+	l := g.hub.listing(n.id)
 	newest := max(l.trade.Event, l.quote.Event)
 	if now := market.FromStd(time.Now()); newest > now {
 		newest = now
@@ -340,7 +340,7 @@ func (g *Gateway) latest(kind market.Kind, what string) func(http.ResponseWriter
 
 // appendNewest writes the newest tick of a symbol, and reports whether there is one.
 func (g *Gateway) appendNewest(a *answer, kind market.Kind, id uint32) bool {
-	l, _ := g.hub.listing(id)
+	l := g.hub.listing(id)
 	switch {
 	case kind == market.KindTrade && l.trade.Kind != 0:
 		a.b = appendTrade(append(a.b, '{'), &l.trade)
