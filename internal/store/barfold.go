@@ -38,7 +38,8 @@ func (f *fold) push(rec *tape.Record, feed *candle.Feed, n uint64, e *market.Ent
 	switch {
 	case err == nil:
 	case errors.Is(err, market.ErrRange):
-		f.refuse(rec, n, e, "it overflows its bar")
+		f.store.metrics.leftOut.WithLabelValues("overflow").Inc()
+		f.note(rec, n, e, "is in no bar: "+market.ErrRange.Error())
 	case errors.Is(err, candle.ErrAhead):
 		f.leftOut(rec, n, e, "ahead", err)
 	default:
@@ -49,7 +50,7 @@ func (f *fold) push(rec *tape.Record, feed *candle.Feed, n uint64, e *market.Ent
 // leftOut notes a trade that is in no bar. One line a batch and reason is enough.
 func (f *fold) leftOut(rec *tape.Record, n uint64, e *market.Entry, reason string, err error) {
 	f.store.metrics.leftOut.WithLabelValues(reason).Inc()
-	key := refusal{reason: reason}
+	key := refusal{what: reason}
 	if _, ok := f.batch.refused[key]; ok {
 		return
 	}

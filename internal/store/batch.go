@@ -52,10 +52,10 @@ type batch struct {
 	ticks    int
 }
 
-// refusal is a kind of entries that could not be stored. All of a batch share a row of gaps and a line of the log.
+// refusal is what is wrong with some entries of a symbol. All of a batch share a row of gaps and a line of the log.
 type refusal struct {
 	symbol int64
-	reason string
+	what   string
 }
 
 // fold computes the effect of records on the file. It holds the state of the recorder, which runs ahead of the file by one
@@ -272,6 +272,12 @@ func (f *fold) tick(ctx context.Context, rec *tape.Record, feed *candle.Feed, n 
 
 // refuse notes an entry that cannot be a row.
 func (f *fold) refuse(rec *tape.Record, n uint64, e *market.Entry, reason string) {
+	f.note(rec, n, e, "cannot be stored: "+reason).lost++
+	f.store.metrics.refused.Inc()
+}
+
+// note returns the gap that says what is wrong with an entry, and logs it when it is the first of the batch.
+func (f *fold) note(rec *tape.Record, n uint64, e *market.Entry, what string) *gap {
 	var symbol int64
 	if e.Symbol != "" && len(e.Symbol) <= market.MaxSymbol {
 		st := f.symbol(e.Symbol)
@@ -281,25 +287,21 @@ func (f *fold) refuse(rec *tape.Record, n uint64, e *market.Entry, reason string
 		f.touch(st)
 		symbol = st.id
 	}
-	key := refusal{symbol, reason}
+	key := refusal{symbol, what}
 	i, ok := f.batch.refused[key]
 	if !ok {
-		f.log.Error("an entry of the tape cannot be stored", "position", uint64(rec.Position), "n", n, "kind", e.Kind.String(),
-			"symbol", string(e.Symbol), "seq", e.Seq, "reason", reason)
+		f.log.Error("an entry of the tape is not in history as it is", "position", uint64(rec.Position), "n", n, "kind", e.Kind.String(),
+			"symbol", string(e.Symbol), "seq", e.Seq, "reason", what)
 		i = len(f.batch.gaps)
 		f.batch.refused[key] = i
 		f.batch.gaps = append(f.batch.gaps, gap{
-			Gap: market.Gap{
-				Symbol: e.Symbol, From: e.Event, To: e.Event,
-				Reason: fmt.Sprintf("%s %d cannot be stored: %s", e.Kind, e.Seq, reason),
-			},
+			Gap:   market.Gap{Symbol: e.Symbol, From: e.Event, To: e.Event, Reason: fmt.Sprintf("%s %d %s", e.Kind, e.Seq, what)},
 			cause: causeStore, symbol: symbol, feed: rec.Feed, position: rec.Position,
 		})
 	}
 	g := &f.batch.gaps[i]
 	g.From, g.To, g.through = min(g.From, e.Event), max(g.To, e.Event), rec.Through
-	g.lost++
-	f.store.metrics.refused.Inc()
+	return g
 }
 
 // finish brings the batch into the order of the file.

@@ -41,7 +41,7 @@ func newMetrics(r prometheus.Registerer, s *Store) (*metrics, error) {
 		}, []string{"act"}),
 		leftOut: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tapedeck_store_trades_left_out_total",
-			Help: "Trades that are in history but in no bar, by reason: ahead (of the time of arrival), invalid.",
+			Help: "Trades that are in history but in no bar, by reason: ahead (of the time of arrival), invalid, overflow.",
 		}, []string{"reason"}),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "tapedeck_store_refused_total",
