@@ -76,7 +76,14 @@ func (d *decoder) optional(row [][]byte, f field) []byte {
 	if len(v) > 4 || len(v) == 0 || v[0] >= '0' && v[0] <= '9' {
 		return v
 	}
-	switch string(bytes.ToLower(v)) {
+	var low [4]byte
+	for i, c := range v {
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		low[i] = c
+	}
+	switch string(low[:len(v)]) {
 	case "null", "none", "nan", "na", "n/a", "-":
 		return nil
 	}

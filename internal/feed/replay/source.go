@@ -28,6 +28,7 @@ type source struct {
 	firstly *rowError       // first row that could not be used, in this run
 	skipped skipped
 
+	played   uint64       // rows up to the last in the batch, or the last that was marked
 	next     market.Entry // the row at hand
 	received market.Time  // when it was due
 	batch    []market.Entry
@@ -222,6 +223,7 @@ func (s *source) row(ctx context.Context, sink feed.Sink, fields [][]byte, broke
 	}
 	e.Received = s.received
 	s.batch = append(s.batch, *e)
+	s.played = s.place.rows
 	s.prev = e.Event
 	if len(s.batch) >= maxGroup {
 		return s.flush(ctx, sink)
@@ -277,12 +279,15 @@ func (s *source) setClock(c span) {
 	s.clock = c
 }
 
-// flush pushes what is ready.
+// flush pushes what is ready. Rows that were left out since then are not part of the offset: after a crash they are found again,
+// so that their mark is not lost.
 func (s *source) flush(ctx context.Context, sink feed.Sink) error {
 	if len(s.batch) == 0 {
 		return nil
 	}
-	s.offset = s.place.append(s.offset[:0])
+	at := s.place
+	at.rows = s.played
+	s.offset = at.append(s.offset[:0])
 	if err := sink.Push(ctx, s.batch, s.offset); err != nil {
 		return err
 	}
@@ -324,5 +329,6 @@ func (s *source) mark(until market.Time) {
 		e.Symbol = s.decoder.symbol
 	}
 	s.batch = append(s.batch, e)
+	s.played = s.place.rows
 	s.skipped = skipped{}
 }
