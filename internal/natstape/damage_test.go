@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -122,7 +123,7 @@ func (r *recorded) check(t *testing.T, opts Options, lost []tape.Position, newEp
 	}
 	last := tape.Position(len(r.batches))
 	var epoch tape.Epoch
-	for round := range 3 {
+	for round := range 2 {
 		l := openTape(t, opts)
 		b := l.Bounds()
 		if b.First != 1 || b.Last != last+tape.Position(round) {
@@ -154,8 +155,8 @@ func (r *recorded) check(t *testing.T, opts Options, lost []tape.Position, newEp
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
-		r.verify(t, lost)
 	}
+	r.verify(t, lost)
 	if len(lost) > 0 && !r.gone {
 		if files, err := filepath.Glob(filepath.Join(quarantineDir(r.dir), "*", "*")); err != nil || len(files) == 0 {
 			t.Errorf("nothing in quarantine: %v", err)
@@ -270,31 +271,55 @@ func span(a, b tape.Position) []tape.Position {
 }
 
 func TestFlippedBit(t *testing.T) {
-	for _, killed := range []bool{false, true} {
-		for _, index := range []bool{true, false} {
-			for _, pos := range []tape.Position{1, 57, 100} {
-				for what, at := range map[string]func(blockEntry) int{
-					"payload": func(e blockEntry) int { return e.end - blockHash - 3 },
-					"headers": func(e blockEntry) int { return e.end - blockHash - len(e.payload) - 10 },
-					"length":  func(e blockEntry) int { return e.offset + 1 },
-					"subject": func(e blockEntry) int { return e.offset + blockHeader + 7 },
-				} {
-					t.Run(fmt.Sprintf("killed=%v/index=%v/%d/%s", killed, index, pos, what), func(t *testing.T) {
-						r := record(t, 100, 0, killed)
-						b, e := r.place(t, pos)
-						flip(t, b.path, at(e))
-						if !index && !killed {
-							r.removeIndex(t)
-						}
-						if killed && index {
-							t.Skip("a tape of which the process was killed soon after its start has no index")
-						}
-						// Without its last record the tape ends before what was acknowledged.
-						r.check(t, Options{}, span(pos, pos), pos == 100)
-					})
+	places := map[string]func(blockEntry) int{
+		"payload": func(e blockEntry) int { return e.end - blockHash - 3 },
+		"headers": func(e blockEntry) int { return e.end - blockHash - len(e.payload) - 10 },
+		"length":  func(e blockEntry) int { return e.offset + 1 },
+		"subject": func(e blockEntry) int { return e.offset + blockHeader + 7 },
+	}
+	for _, state := range []string{"closed", "closed without index", "killed"} {
+		for _, pos := range []tape.Position{1, 57, 100} {
+			for what, at := range places {
+				if pos != 57 && what != "payload" && what != "length" {
+					continue
 				}
+				t.Run(fmt.Sprintf("%s/%d/%s", state, pos, what), func(t *testing.T) {
+					r := record(t, 100, 0, state == "killed")
+					b, e := r.place(t, pos)
+					flip(t, b.path, at(e))
+					if state == "closed without index" {
+						r.removeIndex(t)
+					}
+					// Without its last record the tape ends before what was acknowledged.
+					r.check(t, Options{}, span(pos, pos), pos == 100)
+				})
 			}
 		}
+	}
+}
+
+// TestFlippedBitInOldBlock has damage in a block that isn't read when the tape is opened: a reader, or the scrubbing in the
+// background, finds it, and nothing but the damaged record may be lost.
+func TestFlippedBitInOldBlock(t *testing.T) {
+	for _, what := range []string{"payload", "length"} {
+		t.Run(what, func(t *testing.T) {
+			r := record(t, 40, 512<<10, false)
+			b, e := r.place(t, 7)
+			off := e.end - blockHash - 3
+			if what == "length" {
+				off = e.offset + 1
+			}
+			flip(t, b.path, off)
+			l := openTape(t, Options{Dir: r.dir})
+			<-l.scrubbed
+			if s := l.Stats(); s.Blocks != 3 || s.Unchecked != 0 {
+				t.Errorf("Stats after scrubbing: %+v", s)
+			}
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			r.check(t, Options{}, span(7, 7), false)
+		})
 	}
 }
 
@@ -468,7 +493,7 @@ func tree(t *testing.T, dir string) string {
 			return err
 		}
 		data, err := os.ReadFile(path)
-		fmt.Fprintf(&b, "%s %d %x\n", path, len(data), indexHash(data))
+		fmt.Fprintf(&b, "%s %d %x\n", path, len(data), crc32.Checksum(data, castagnoli()))
 		return err
 	})
 	if err != nil {
