@@ -1,8 +1,8 @@
 import { readExact } from '../market/exact.ts';
 import type { Backoff } from './backoff.ts';
 import { usual, wait } from './backoff.ts';
-import * as f from './fields.ts';
-import type { PricePoint } from './rest.ts';
+import type { PricePoint } from './answers.ts';
+import { readPoint } from './answers.ts';
 import type { Server } from './urls.ts';
 
 /**
@@ -70,13 +70,7 @@ export interface PricesOwner {
 /** Reads one message of `/ws/prices`; null when it is something else. */
 export function readPrice(text: string): PricePoint | null {
   try {
-    const o = f.asObject(readExact(text), 'price');
-    return {
-      id: f.countOr(o, 'id', 0),
-      time: f.time(o, 'timestamp'),
-      symbol: f.textOr(o, 'symbol', ''),
-      price: f.price(o, 'price'),
-    };
+    return readPoint(readExact(text));
   } catch {
     return null;
   }

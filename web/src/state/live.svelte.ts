@@ -1,4 +1,5 @@
-import type { PricePoint, Rest } from '../net/rest.ts';
+import type { PricePoint } from '../net/answers.ts';
+import type { Rest } from '../net/rest.ts';
 import { Prices } from '../net/prices.ts';
 import type { Server } from '../net/urls.ts';
 import type { Instant } from '../market/instant.ts';

@@ -15,9 +15,11 @@ export class Print {
   private drawnAt = -Infinity;
 
   /** Puts history behind what the stream already brought; what is in both counts once. */
-  seed(newestFirst: readonly Trade[]): void {
+  seed(history: readonly Trade[]): void {
     const oldest = this.kept.at(-1)?.seq ?? Infinity;
-    this.kept = [...this.kept, ...newestFirst.filter((t) => t.seq < oldest)].slice(0, printed);
+    // History is ordered by time, the stream by number; late trades are where they differ.
+    const older = history.filter((t) => t.seq < oldest).sort((a, b) => b.seq - a.seq);
+    this.kept = [...this.kept, ...older].slice(0, printed);
     this.stale = true;
   }
 

@@ -1,21 +1,23 @@
 import type { Span } from '../chart/breaks.ts';
 import { Candles } from '../market/candles.ts';
-import type { Instant } from '../market/instant.ts';
 import { compareInstants, toMs } from '../market/instant.ts';
 import type { Interval } from '../market/interval.ts';
-import { intervals } from '../market/interval.ts';
+import { automatic } from '../market/interval.ts';
 import type { Bar, Gap, Trade } from '../market/types.ts';
 import { usual, wait } from '../net/backoff.ts';
 import type { Line } from '../net/link.ts';
 import { Link } from '../net/link.ts';
-import type { BarPage, Rest } from '../net/rest.ts';
-import type { AsOf } from '../net/rest.ts';
+import type { BarPage } from '../net/answers.ts';
+import type { AsOf, Rest } from '../net/rest.ts';
 import type { Resume } from '../net/resume.ts';
 import { idle } from '../net/resume.ts';
 import type { Message } from '../net/wire.ts';
 import type { Frame } from './frame.ts';
+import { firstBars } from './first.ts';
 import { Print, printed } from './print.svelte.ts';
 import type { Row } from './row.svelte.ts';
+import type { Tally } from './tally.ts';
+import { Counter, nothingYet } from './tally.ts';
 
 /** What draws the bars; the session tells it what changed, at most once a frame. */
 export interface ChartSink {
@@ -24,28 +26,6 @@ export interface ChartSink {
   update(newest: readonly Bar[]): void;
 }
 
-/** What the stream did for the chart so far, for whoever wants to check. */
-export interface Tally {
-  /** The first and last trade number that the stream gave. */
-  readonly firstSeq: number;
-  readonly lastSeq: number;
-  /** Trades folded into the bars; without holes or doubles it is last − first + 1. */
-  readonly applied: number;
-  readonly doubles: number;
-  readonly holes: number;
-  /** Milliseconds from the server's receipt to this screen, the median of late; null when unknown. */
-  readonly delay: number | null;
-}
-
-const nothingYet: Tally = {
-  firstSeq: 0,
-  lastSeq: 0,
-  applied: 0,
-  doubles: 0,
-  holes: 0,
-  delay: null,
-};
-
 export interface SessionOptions {
   readonly rest: Rest;
   readonly dial: () => Line;
@@ -53,7 +33,6 @@ export interface SessionOptions {
   readonly now?: () => number;
 }
 
-const firstPage = 600;
 const laterPage = 1000;
 
 /** After this long out of sight, loading anew is kinder than replaying what was missed. */
@@ -61,9 +40,6 @@ const stayAway = 60_000;
 
 /** How long after a bar's end the server's own bar is asked for: late trades are in by then. */
 const settleAfter = 2_500;
-
-/** A market with fewer minute bars than this is shown by the second unless told otherwise. */
-const fewMinutes = 12;
 
 /**
  * The bars of the chart: history by REST, which tells the position on the tape
@@ -75,7 +51,7 @@ export class Session {
   problem = $state('');
   connection = $state.raw<Resume>(idle);
   tally = $state.raw<Tally>(nothingYet);
-  interval = $state.raw<Interval>(intervals[1]);
+  interval = $state.raw<Interval>(automatic[0]);
   /** Rises when bars changed, for what shows them as text. */
   version = $state(0);
   readonly print = new Print();
@@ -84,7 +60,7 @@ export class Session {
   private readonly options: SessionOptions;
   private sink: ChartSink | null = null;
   private row: Row | null = null;
-  private candles = new Candles(intervals[1], []);
+  private candles = new Candles(automatic[0], []);
   private next: string | null = null;
   private link: Link | null = null;
   private loading = new AbortController();
@@ -96,9 +72,7 @@ export class Session {
 
   private dirty: 'no' | 'newest' | 'all' | 'opened' = 'no';
   private fresh = 0;
-  private counts = { ...nothingYet };
-  private newestReceived: Instant | null = null;
-  private delays: number[] = [];
+  private readonly counter = new Counter();
 
   constructor(options: SessionOptions) {
     this.options = options;
@@ -125,9 +99,8 @@ export class Session {
       this.print.clear();
     }
     this.row = row;
-    this.counts = { ...nothingYet };
+    this.counter.reset();
     this.tally = nothingYet;
-    this.delays = [];
     this.attempt = 0;
     this.load(interval);
   }
@@ -142,10 +115,9 @@ export class Session {
   async older(): Promise<void> {
     if (this.next === null || this.fetchingOlder || this.row === null) return;
     this.fetchingOlder = true;
-    const { signal } = this.loading;
     try {
       const page = this.next;
-      const answer = await this.bars_(laterPage, page, signal);
+      const answer = await this.fetchBars(laterPage, page);
       this.next = answer.value.next;
       if (this.candles.prepend(answer.value.bars) > 0) this.show('all');
     } catch {
@@ -195,18 +167,19 @@ export class Session {
     before: Resume | undefined,
   ): Promise<void> {
     try {
-      this.interval = wanted ?? intervals[1];
       void this.fetchPrint(signal);
-      let answer = await this.bars_(firstPage, null, signal);
-      if (wanted === null && answer.value.bars.length < fewMinutes) {
-        this.interval = intervals[0];
-        answer = await this.bars_(firstPage, null, signal);
-      }
+      const { interval, answer } = await firstBars(
+        this.options.rest,
+        this.row?.symbol ?? '',
+        wanted,
+        signal,
+      );
+      this.interval = interval;
       this.attempt = 0;
       this.candles = new Candles(this.interval, answer.value.bars);
       this.next = answer.value.next;
       // What the stream gives is counted from where this history ends.
-      this.counts = { ...this.counts, firstSeq: 0, lastSeq: 0, applied: 0 };
+      this.counter.restart();
       this.phase = this.bars.length === 0 ? 'empty' : 'ready';
       this.show('opened');
       this.follow(answer.cursor, before);
@@ -234,8 +207,9 @@ export class Session {
     }
   }
 
-  private bars_(limit: number, page: string | null, signal: AbortSignal): Promise<AsOf<BarPage>> {
-    return this.options.rest.bars(this.row?.symbol ?? '', this.interval, limit, page, signal);
+  private fetchBars(limit: number, page: string | null): Promise<AsOf<BarPage>> {
+    const { symbol = '' } = this.row ?? {};
+    return this.options.rest.bars(symbol, this.interval, limit, page, this.loading.signal);
   }
 
   private follow(cursor: string | null, before: Resume | undefined): void {
@@ -271,22 +245,12 @@ export class Session {
   /** Folds a trade in; false when a number is missing before it and history is loaded anew. */
   private fold(trade: Trade): boolean {
     if (trade.symbol !== this.row?.symbol) return true;
-    const { counts } = this;
-    if (trade.seq > 0) {
-      if (counts.lastSeq > 0 && trade.seq <= counts.lastSeq) {
-        counts.doubles++;
-        return true;
-      }
-      if (counts.lastSeq > 0 && trade.seq > counts.lastSeq + 1) {
-        counts.holes++;
-        this.link?.lost(`trade ${String(counts.lastSeq + 1)} did not come`);
-        return false;
-      }
-      if (counts.firstSeq === 0) counts.firstSeq = trade.seq;
-      counts.lastSeq = trade.seq;
+    const verdict = this.counter.count(trade);
+    if (verdict === 'double') return true;
+    if (verdict === 'hole') {
+      this.link?.lost(`a trade before number ${String(trade.seq)} did not come`);
+      return false;
     }
-    counts.applied++;
-    this.newestReceived = trade.received;
     this.print.add(trade);
     if (this.outsideSession()) return true;
     const before = this.candles.newest;
@@ -340,7 +304,7 @@ export class Session {
   private async settle(): Promise<void> {
     const { candles } = this;
     try {
-      const answer = await this.bars_(4, null, this.loading.signal);
+      const answer = await this.fetchBars(4, null);
       if (candles === this.candles && candles.settle(answer.value.bars)) this.show('all');
     } catch {
       // The next bar's end asks again.
@@ -363,20 +327,10 @@ export class Session {
       sink?.open(bars, this.holes, this.interval.seconds, this.row?.decimals ?? 2);
     } else if (dirty === 'all') sink?.replace(bars, this.holes);
     else if (dirty === 'newest') sink?.update(bars.slice(-1 - fresh));
-    this.measure();
+    this.tally = this.counter.tally(this.now());
     this.version++;
     if (!this.print.draw(this.now())) this.options.frame.mark(this.draw);
   };
-
-  private measure(): void {
-    if (this.newestReceived !== null) {
-      this.delays.push(this.now() - toMs(this.newestReceived));
-      if (this.delays.length > 41) this.delays.shift();
-      this.newestReceived = null;
-    }
-    const sorted = [...this.delays].sort((a, b) => a - b);
-    this.tally = { ...this.counts, delay: sorted[sorted.length >> 1] ?? null };
-  }
 
   private now(): number {
     return (this.options.now ?? Date.now)();

@@ -1,7 +1,7 @@
 import type { NumberStyle } from '../market/format.ts';
 import type { Instant } from '../market/instant.ts';
 import { toMs } from '../market/instant.ts';
-import { intervals } from '../market/interval.ts';
+import { automatic } from '../market/interval.ts';
 import { toNumber } from '../market/decimal.ts';
 import type { FeedInfo } from '../market/types.ts';
 import type { Line } from '../net/link.ts';
@@ -241,12 +241,12 @@ export class Watch {
     }
   }
 
-  /** An hour and a half of minutes; of a market that just began, a minute and a half of seconds. */
+  /** The last 90 minutes; of a market that has just begun, as many shorter steps. */
   private async fetchSpark(row: Row): Promise<void> {
     try {
-      for (const interval of [intervals[1], intervals[0]]) {
+      for (const interval of automatic) {
         const { value } = await this.options.rest.bars(row.symbol, interval, 90, null);
-        if (value.bars.length < 12 && interval.seconds > 1) continue;
+        if (value.bars.length < 30 && interval.seconds > 1) continue;
         const bars = [...value.bars].sort((a, b) => a.t - b.t);
         row.spark.seed(
           interval.seconds,

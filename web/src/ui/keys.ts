@@ -56,7 +56,7 @@ export const sheet: readonly (readonly [keys: readonly string[], what: string])[
   [['/'], 'Find a symbol'],
   [['↑', '↓'], 'Previous, next symbol'],
   [['←', '→'], 'Scroll the chart (with Shift: by ten bars)'],
-  [['1', '…', '5'], `Interval: ${intervals.map((i) => i.id).join(', ')}`],
+  [['1', '…', String(intervals.length)], `Interval: ${intervals.map((i) => i.id).join(', ')}`],
   [['c'], 'Candles'],
   [['l'], 'Line'],
   [['v'], 'Live line: the last 50 trades'],

@@ -191,7 +191,7 @@ export function realTests(binary) {
       await page.keyboard.press('Enter');
       await until('NVDA', async () => (await chartOf(page)).symbol === 'SIM:NVDA');
       ok(page.url().includes('symbol=SIM:NVDA'), page.url());
-      await page.keyboard.press('5');
+      await page.keyboard.press('7');
       await until('days', async () => (await chartOf(page)).interval === '1D');
       await page.keyboard.press('1');
       await until('seconds', async () => (await chartOf(page)).interval === '1s');

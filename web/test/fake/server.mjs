@@ -23,7 +23,7 @@ const kinds = {
   '.svg': 'image/svg+xml',
 };
 
-const lengths = { '1Sec': 1, '1Min': 60, '5Min': 300, '1Hour': 3600, '1Day': 86400 };
+const lengths = { '1Sec': 1, '5Sec': 5, '1Min': 60, '5Min': 300, '1Hour': 3600, '1Day': 86400 };
 
 /** Starts the fake. `names` are its symbols; `history` the seconds of trades made up beforehand. */
 export async function startFake({

@@ -68,7 +68,7 @@ describe('keys', () => {
     expect(key('?', { shift: true })).toEqual({ do: 'help' });
     expect(key('ArrowDown')).toEqual({ do: 'move', by: 1 });
     expect(key('ArrowLeft', { shift: true })).toEqual({ do: 'scroll', by: -10 });
-    expect(key('2')).toMatchObject({ do: 'interval', interval: { id: '1m' } });
+    expect(key('3')).toMatchObject({ do: 'interval', interval: { id: '1m' } });
     expect(key('®', { alt: true, code: 'KeyR' })).toEqual({ do: 'reset' });
   });
 
