@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -104,10 +105,19 @@ func readIndependently(t *testing.T, path string) expect {
 			t.Fatal(err)
 		}
 	}
-	var product, price, size big.Rat
+	var product, price, size big.Int
+	sums := make(map[int]*big.Int) // by decimal places
 	for {
 		row, err := rows.Read()
 		if errors.Is(err, io.EOF) {
+			for places, sum := range sums {
+				ten := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(max(places, -places))), nil)
+				if places < 0 {
+					x.turnover.Add(x.turnover, new(big.Rat).SetInt(ten.Mul(ten, sum)))
+				} else {
+					x.turnover.Add(x.turnover, new(big.Rat).SetFrac(sum, ten))
+				}
+			}
 			return x
 		}
 		if err != nil {
@@ -120,40 +130,68 @@ func readIndependently(t *testing.T, path string) expect {
 		x.last = at
 		x.rows++
 		x.nanos.Add(x.nanos, new(big.Int).SetInt64(at.UnixNano()))
-		if _, ok := price.SetString(row[col[1]]); !ok {
-			t.Fatalf("price %q", row[col[1]])
-		}
+		places := parts(t, &price, row[col[1]])
 		text := row[col[1]]
 		if col[2] >= 0 {
-			if _, ok := size.SetString(row[col[2]]); !ok {
-				t.Fatalf("size %q", row[col[2]])
+			places += parts(t, &size, row[col[2]])
+			if sums[places] == nil {
+				sums[places] = new(big.Int)
 			}
-			x.turnover.Add(x.turnover, product.Mul(&price, &size))
+			sums[places].Add(sums[places], product.Mul(&price, &size))
 			text += " " + row[col[2]]
 		}
 		if x.rows%97 == 1 && len(x.text) < 2000 {
-			x.text = append(x.text, text)
+			x.text = append(x.text, strings.Clone(text))
 		}
 	}
 }
 
 func parseIndependently(t *testing.T, s string) time.Time {
 	t.Helper()
+	whole, fraction, _ := strings.Cut(s, ".")
+	if n, err := strconv.ParseInt(whole, 10, 64); err == nil {
+		unit := int64(1e9)
+		for limit := int64(1e11); n >= limit && unit > 1; limit *= 1000 {
+			unit /= 1000
+		}
+		n *= unit
+		if fraction != "" {
+			f, err := strconv.ParseInt((fraction + "000000000")[:9], 10, 64)
+			if err != nil {
+				t.Fatalf("time %q", s)
+			}
+			n += f * unit / 1e9
+		}
+		return time.Unix(0, n).UTC()
+	}
 	for _, form := range []string{time.RFC3339Nano, "2006-01-02 15:04:05", "2006-01-02", "Jan 2 2006"} {
 		if at, err := time.Parse(form, s); err == nil {
 			return at
 		}
 	}
-	n, ok := new(big.Rat).SetString(s)
-	if !ok {
-		t.Fatalf("time %q", s)
+	t.Fatalf("time %q", s)
+	return time.Time{}
+}
+
+// parts reads a decimal number as digits × 10^-places.
+func parts(t *testing.T, digits *big.Int, s string) (places int) {
+	t.Helper()
+	s, exponent, ok := strings.Cut(s, "E")
+	if ok {
+		e, err := strconv.Atoi(exponent)
+		if err != nil {
+			t.Fatalf("number %q", s)
+		}
+		places = -e
 	}
-	unit := int64(1e9)
-	for limit := int64(1e11); n.Cmp(new(big.Rat).SetInt64(limit)) >= 0 && unit > 1; limit *= 1000 {
-		unit /= 1000
+	if whole, fraction, ok := strings.Cut(s, "."); ok {
+		s = whole + fraction
+		places += len(fraction)
 	}
-	n.Mul(n, new(big.Rat).SetInt64(unit))
-	return time.Unix(0, new(big.Int).Quo(n.Num(), n.Denom()).Int64()).UTC()
+	if _, ok := digits.SetString(s, 10); !ok {
+		t.Fatalf("number %q", s)
+	}
+	return places
 }
 
 // TestRecordedFilesExactly plays every recorded file of trades and compares it with the independent reading.
@@ -161,7 +199,7 @@ func TestRecordedFilesExactly(t *testing.T) {
 	files := append(sharedFiles(t, "trades/*.csv.gz"), sharedFiles(t, "sp500*.csv")...)
 	for _, path := range files {
 		t.Run(filepath.Base(path), func(t *testing.T) {
-			if info, err := os.Stat(path); testing.Short() && err == nil && info.Size() > 200_000 {
+			if info, err := os.Stat(path); testing.Short() && err == nil && info.Size() > 100_000 {
 				t.Skip("large")
 			}
 			want := readIndependently(t, path)
@@ -212,11 +250,11 @@ func TestRecordedFilesExactly(t *testing.T) {
 	}
 }
 
-// TestRecordedQuotes plays every recorded file of quotes: each row is a quote.
+// TestRecordedQuotes plays the recorded files of quotes but for the largest: each row is a quote.
 func TestRecordedQuotes(t *testing.T) {
 	for _, path := range sharedFiles(t, "quotes/*.csv.gz") {
 		t.Run(filepath.Base(path), func(t *testing.T) {
-			if info, err := os.Stat(path); testing.Short() && err == nil && info.Size() > 200_000 {
+			if info, err := os.Stat(path); err == nil && info.Size() > 600_000 {
 				t.Skip("large")
 			}
 			lines := countLines(t, path)

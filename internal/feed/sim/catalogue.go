@@ -125,27 +125,24 @@ func stepOf(p profile) int {
 // shape is the activity of the US stock market over its day, against that of its noon, by the hour in New York. Nights are
 // quiet here, not still.
 func shape(second float64) float64 {
-	points := [...]struct{ hour, level float64 }{
-		{0, .35}, {4, .40}, {8, .65}, {9.45, .95}, {9.5, 2.3}, {10, 1.6}, {11, 1.1}, {12.5, .85}, {14, .95}, {15, 1.2},
-		{15.75, 1.8}, {16, 2.1}, {16.02, .8}, {18, .5}, {20, .4}, {24, .35},
-	}
-	return interpolate(points[:], second/3600)
+	return interpolate([]float64{
+		0, .35, 4, .40, 8, .65, 9.45, .95, 9.5, 2.3, 10, 1.6, 11, 1.1, 12.5, .85, 14, .95, 15, 1.2, 15.75, 1.8, 16, 2.1, 16.02, .8,
+		18, .5, 20, .4, 24, .35,
+	}, second/3600)
 }
 
 // pairShape is that of the markets that never close: highest when Europe and America are both awake.
 func pairShape(second float64) float64 {
-	points := [...]struct{ hour, level float64 }{
-		{0, .75}, {3, .85}, {7, 1}, {9.5, 1.3}, {11, 1.25}, {15, 1}, {18, .85}, {21, .9}, {24, .75},
-	}
-	return interpolate(points[:], second/3600)
+	return interpolate([]float64{0, .75, 3, .85, 7, 1, 9.5, 1.3, 11, 1.25, 15, 1, 18, .85, 21, .9, 24, .75}, second/3600)
 }
 
-func interpolate(points []struct{ hour, level float64 }, hour float64) float64 {
+// interpolate returns the level at an hour from pairs of hour and level.
+func interpolate(points []float64, hour float64) float64 {
 	hour = math.Mod(hour, 24)
-	for i := 1; i < len(points); i++ {
-		if a, b := points[i-1], points[i]; hour <= b.hour {
-			return a.level + (b.level-a.level)*(hour-a.hour)/(b.hour-a.hour)
+	for i := 2; i < len(points); i += 2 {
+		if from, to := points[i-2], points[i]; hour <= to {
+			return points[i-1] + (points[i+1]-points[i-1])*(hour-from)/(to-from)
 		}
 	}
-	return points[len(points)-1].level
+	return points[len(points)-1]
 }

@@ -110,7 +110,7 @@ func TestRateIsExactOnAverage(t *testing.T) {
 		t.Run(strings.ReplaceAll(rate, "/", " "), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const opening = 4
-				d := max(3*time.Second/4, time.Duration(200/per*float64(time.Second)))
+				d := max(time.Second/8, time.Duration(200/per*float64(time.Second)))
 				begin := market.FromStd(time.Now())
 				entries := run(t, "sim://?symbols=AAPL,BTC-USD&rate="+rate, feed.Start{}, d, 0)[opening:]
 				want := per * d.Seconds()
@@ -132,7 +132,7 @@ func TestRateIsExactOnAverage(t *testing.T) {
 // TestTicksMakeSense checks what any market holds to: bid below ask, trades at the quote or within, whole increments.
 func TestTicksMakeSense(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		url := "sim://?symbols=AAPL,SPY,TSLA,BRK.A,FORD,ZZZ,BTC-USD,ETH-USD,DOGE-USD,SHIB-USD,EUR-USD,NEW-USD&rate=1000/s"
+		url := "sim://?symbols=AAPL,SPY,TSLA,BRK.A,FORD,ZZZ,BTC-USD,ETH-USD,DOGE-USD,SHIB-USD,EUR-USD,NEW-USD&rate=2100/s"
 		quotes := make(map[market.Symbol]market.Entry)
 		counts := make(map[market.Kind]int)
 		atBid, atAsk, inside := 0, 0, 0
@@ -235,7 +235,7 @@ func TestShapeOfTheDay(t *testing.T) {
 	activity := func(open string) (volume, volatility float64) {
 		synctest.Test(t, func(t *testing.T) {
 			var last float64
-			for _, e := range run(t, "sim://?symbols=SPY&rate=200&open="+open, feed.Start{}, 10*time.Minute, 0) {
+			for _, e := range run(t, "sim://?symbols=SPY&rate=100&open="+open, feed.Start{}, 5*time.Minute, 0) {
 				if e.Kind != market.KindTrade {
 					continue
 				}
@@ -265,7 +265,7 @@ func TestSymbolsMoveTogether(t *testing.T) {
 		returns := make(map[string][]float64)
 		price, minute := map[string]float64{}, market.FromStd(time.Now())
 		before := map[string]float64{}
-		for _, e := range run(t, "sim://?symbols=SPY,AAPL,MSFT,BTC-USD,ETH-USD&rate=20", feed.Start{}, 8*time.Hour, 0) {
+		for _, e := range run(t, "sim://?symbols=SPY,AAPL,MSFT,BTC-USD,ETH-USD&rate=10", feed.Start{}, 4*time.Hour, 0) {
 			for e.Event >= minute+market.Minute {
 				for s, p := range price {
 					if before[s] != 0 {
