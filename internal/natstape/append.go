@@ -35,20 +35,21 @@ type answer struct {
 
 // writer is the state of the goroutine that writes. Only free is read by others.
 type writer struct {
-	mark    *mark
-	feeds   map[string]*feedState
-	encoder tape.Encoder
-	buf     []byte     // encoded records of the turn
-	backlog []*request // what did not fit into the turn, oldest first
-	number  uint64     // of the turn
-	minFree uint64
-	full    bool
-	broken  bool       // the server doesn't answer, or answers that it can't write: it must be restarted
-	cause   error      // of being broken
-	held    []*request // wait for that
-	cut     bool       // what was written but not acknowledged before it broke has been removed
-	blind   bool       // the disk's free space isn't known
-	free    atomic.Uint64
+	mark       *mark
+	feeds      map[string]*feedState
+	encoder    tape.Encoder
+	buf        []byte     // encoded records of the turn
+	backlog    []*request // what did not fit into the turn, oldest first
+	number     uint64     // of the turn
+	minFree    uint64
+	full       bool
+	broken     bool       // the server doesn't answer, or answers that it can't write: it must be restarted
+	cause      error      // of being broken
+	held       []*request // wait for that
+	cut        bool       // what was written but not acknowledged before it broke has been removed
+	blind      bool       // the disk's free space isn't known
+	markFailed bool       // the last write of the mark failed
+	free       atomic.Uint64
 }
 
 // feedState is what the writer knows of a feed.
@@ -257,9 +258,11 @@ func (l *Log) show(recs []*tape.Record) {
 	last := recs[len(recs)-1]
 	ordinal := last.Ordinal + uint64(len(last.Entries))
 	// The mark first: what anybody saw is then below it, whenever this process is killed.
-	if err := l.mark.move(last.Through, ordinal); err != nil {
+	err := l.mark.move(last.Through, ordinal)
+	if err != nil && !l.markFailed {
 		l.log.Error("high-water mark not written", "error", err)
 	}
+	l.markFailed = err != nil
 	l.mu.Lock()
 	for _, rec := range recs {
 		if rec.Through != rec.Position {

@@ -121,7 +121,7 @@ func (s *session) survey(ctx context.Context, at, first, last tape.Position) (st
 	d.after = d.before
 	causes := map[string]tape.Position{}
 	for pos := d.from; pos <= last; {
-		ms, err := s.fetch(ctx, pos, fetchMessages, fetchBytes)
+		ms, err := s.fetch(ctx, pos, fetchMessages)
 		if err != nil {
 			return d, err
 		}
@@ -173,7 +173,7 @@ func mainCause(n map[string]tape.Position) string {
 func (s *session) lastWhole(ctx context.Context, dec *tape.Decoder, begin, end tape.Position) (*tape.Record, error) {
 	var found *tape.Record
 	for pos := begin; pos <= end; {
-		ms, err := s.fetch(ctx, pos, int(min(fetchMessages, end-pos+1)), fetchBytes)
+		ms, err := s.fetch(ctx, pos, int(min(fetchMessages, end-pos+1)))
 		if err != nil {
 			return nil, err
 		}

@@ -106,7 +106,7 @@ func (l *Log) takeBack() {
 		return
 	}
 	if err := cutTail(l.opts.Dir, l.last); err != nil {
-		l.log.Error("unacknowledged records not taken back", "error", err)
+		l.judge(fmt.Errorf("%w: unacknowledged records not taken back: %w", tape.ErrUnavailable, err))
 		return
 	}
 	l.cut = true
@@ -132,7 +132,7 @@ func (l *Log) mend(ctx context.Context) {
 		}
 	}
 	if err != nil {
-		l.log.Error("tape's server not restarted", "error", err)
+		// Tried every second: setHealth logs it when it is news.
 		l.judge(fmt.Errorf("%w: %w", tape.ErrUnavailable, err))
 		return
 	}

@@ -172,8 +172,9 @@ func parseIndex(b []byte) (*blockIndex, error) {
 	return x, nil
 }
 
-func (x *blockIndex) append(b []byte) []byte {
-	b = append(b, indexMagic, indexVersion)
+// encode is the opposite of parseIndex.
+func (x *blockIndex) encode() []byte {
+	b := []byte{indexMagic, indexVersion}
 	b = binary.AppendUvarint(b, x.messages)
 	b = binary.AppendUvarint(b, x.bytes)
 	b = binary.AppendUvarint(b, x.first)
@@ -221,7 +222,7 @@ func (b *blockFile) endsWith(tail [blockHash]byte) bool {
 	if err != nil {
 		return false
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	var got [blockHash]byte
 	_, err = f.ReadAt(got[:], max(0, b.size-blockHash))
 	return err == nil && got == tail
@@ -231,7 +232,7 @@ func (b *blockFile) endsWith(tail [blockHash]byte) bool {
 func writeIndex(dir string, x *blockIndex) error {
 	path := filepath.Join(dir, indexFile)
 	tmp := path + ".new"
-	if err := os.WriteFile(tmp, x.append(nil), 0o600); err != nil {
+	if err := os.WriteFile(tmp, x.encode(), 0o600); err != nil {
 		return errors.Join(fmt.Errorf("write the index of the blocks: %w", err), os.Remove(tmp))
 	}
 	if err := os.Rename(tmp, path); err != nil {

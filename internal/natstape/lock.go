@@ -21,7 +21,7 @@ func lockDir(dir string) (*dirLock, error) {
 		return nil, fmt.Errorf("open the tape's lock: %w", err)
 	}
 	if err := tryLock(f); err != nil {
-		defer f.Close()
+		defer func() { _ = f.Close() }()
 		return nil, lockedBy(dir, f, err)
 	}
 	pid := []byte(strconv.Itoa(os.Getpid()) + "\n")

@@ -154,7 +154,7 @@ func (s *session) ordinalAt(ctx context.Context, last tape.Position, o *opening)
 	if last == 0 {
 		return 0, true, nil
 	}
-	ms, err := s.fetch(ctx, last, 1, fetchBytes)
+	ms, err := s.fetch(ctx, last, 1)
 	if err != nil {
 		return 0, false, err
 	}

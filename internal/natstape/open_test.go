@@ -211,7 +211,7 @@ func TestIndexAsTheServerWritesIt(t *testing.T) {
 			t.Errorf("subject %+v", s)
 		}
 	}
-	again, err := parseIndex(x.append(nil))
+	again, err := parseIndex(x.encode())
 	if err != nil || again.messages != x.messages || again.bytes != x.bytes || again.tail != x.tail || len(again.blocks) != 3 {
 		t.Errorf("written and read again: %+v, %v", again, err)
 	}

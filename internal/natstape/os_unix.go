@@ -28,8 +28,8 @@ func freeSpace(dir string) (free, size uint64, err error) {
 	if err := unix.Statfs(dir, &st); err != nil {
 		return 0, 0, err
 	}
-	block := uint64(st.Bsize)                                        //nolint:unconvert // its type differs from system to system
-	return uint64(st.Bavail) * block, uint64(st.Blocks) * block, nil //nolint:unconvert // the same
+	block := uint64(st.Bsize)
+	return uint64(st.Bavail) * block, uint64(st.Blocks) * block, nil //nolint:unconvert // the types differ from system to system
 }
 
 // syncDir makes the names in a folder durable.

@@ -107,7 +107,7 @@ func (b *blockFile) firstSequence() (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("open a block: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	head := make([]byte, blockHeader)
 	if _, err := io.ReadFull(f, head); err != nil {
 		return 0, nil //nolint:nilerr // an empty or torn block has no first record
@@ -153,7 +153,7 @@ func copyFile(from, to string) error {
 	if err != nil {
 		return err
 	}
-	defer in.Close()
+	defer func() { _ = in.Close() }()
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err

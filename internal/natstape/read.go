@@ -8,12 +8,6 @@ import (
 	"tapedeck/internal/tape"
 )
 
-// What one fetch from the stream may bring. A fetch keeps the writer waiting, so it must not be long.
-const (
-	fetchMessages = 256
-	fetchBytes    = 512 << 10
-)
-
 // Read implements tape.Source. Records that are no longer in memory are fetched from the stream and decoded for each reader.
 func (l *Log) Read(ctx context.Context, from tape.Position, dst []*tape.Record) ([]*tape.Record, error) {
 	l.mu.Lock()
@@ -66,7 +60,7 @@ func (l *Log) chunk(ctx context.Context, s *session, from, last tape.Position) (
 	if gap := l.knownDamage(from); gap != nil {
 		return []*tape.Record{gap}, nil, nil
 	}
-	ms, err := s.fetch(ctx, from, int(min(fetchMessages, last-from+1)), fetchBytes)
+	ms, err := s.fetch(ctx, from, int(min(fetchMessages, last-from+1)))
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the tape at %d: %w", from, err)
 	}

@@ -129,10 +129,16 @@ type getRequest struct {
 	LastFor  string `json:"last_by_subj,omitempty"`
 }
 
-// fetch returns the messages from a position on that are there, up to n of them and about size bytes, and at least one if it
+// What one fetch may bring. It keeps the writer waiting, so it must not be long.
+const (
+	fetchMessages = 256
+	fetchBytes    = 512 << 10
+)
+
+// fetch returns the messages from a position on that are there, up to n of them and about fetchBytes, and at least one if it
 // can be loaded. None means that there is none at from: it may be lost, or the first of several that are.
-func (s *session) fetch(ctx context.Context, from tape.Position, n, size int) ([]raw, error) {
-	return s.get(ctx, getRequest{Seq: uint64(from), Batch: n, MaxBytes: size}, n)
+func (s *session) fetch(ctx context.Context, from tape.Position, n int) ([]raw, error) {
+	return s.get(ctx, getRequest{Seq: uint64(from), Batch: n, MaxBytes: fetchBytes}, n)
 }
 
 // lastOf returns the last message on a subject; ok is false when there is none that can be loaded.

@@ -92,7 +92,7 @@ func lockToRead(dir string) (unlock func(), err error) {
 		return nil, fmt.Errorf("open the tape's lock: %w", err)
 	}
 	if err := tryLock(f); err != nil {
-		defer f.Close()
+		defer func() { _ = f.Close() }()
 		return nil, lockedBy(dir, f, err)
 	}
 	return func() { _ = f.Close() }, nil

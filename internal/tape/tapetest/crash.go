@@ -60,8 +60,11 @@ func Child(t *testing.T, open func(*testing.T, string) Tape) bool {
 					return
 				}
 				out.Lock()
-				fmt.Fprintf(os.Stdout, "ACK %s %d %d %d %s\n", feed, seq, n, pos, epoch)
+				_, err = fmt.Fprintf(os.Stdout, "ACK %s %d %d %d %s\n", feed, seq, n, pos, epoch)
 				out.Unlock()
+				if err != nil {
+					return // nobody listens any more
+				}
 				seq += uint64(n)
 			}
 		})

@@ -146,8 +146,8 @@ func flat(recs []*tape.Record) []record {
 	return out
 }
 
-// entriesEqual compares entries as ==, which sees the digits of decimals.
-var entriesEqual = cmp.Comparer(func(a, b market.Entry) bool { return a == b })
+// entriesEqual compares entries as == does, which sees the digits of decimals.
+func entriesEqual(a, b market.Entry) bool { return a == b }
 
 // differs reports a difference between what was read and what was appended.
 func differs(t testing.TB, recs []*tape.Record, want []record) {
@@ -157,7 +157,7 @@ func differs(t testing.TB, recs []*tape.Record, want []record) {
 		t.Fatalf("got %d records, want %d", len(got), len(want))
 	}
 	for i := range got {
-		if diff := cmp.Diff(want[i], got[i], entriesEqual); diff != "" {
+		if diff := cmp.Diff(want[i], got[i], cmp.Comparer(entriesEqual)); diff != "" {
 			t.Fatalf("record %d (-want +got):\n%s", i, diff)
 		}
 		if recs[i].Through != recs[i].Position {
