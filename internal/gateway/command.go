@@ -46,15 +46,15 @@ func (r *refusal) append(dst []byte) []byte {
 }
 
 // greet is what a client hears first.
-func (s *session) greet(ctx context.Context) error {
+func (s *session) greet() error {
 	if s.d == prices {
 		return nil
 	}
-	if err := s.write(ctx, []byte(`[{"T":"success","msg":"connected"}]`)); err != nil || !s.keyed {
+	if err := s.write([]byte(`[{"T":"success","msg":"connected"}]`)); err != nil || !s.keyed {
 		return err
 	}
 	s.authed = true
-	return s.write(ctx, []byte(`[{"T":"success","msg":"authenticated"}]`))
+	return s.write([]byte(`[{"T":"success","msg":"authenticated"}]`))
 }
 
 // obey does what a client's message asks for. What is wrong with it is answered, and changes nothing.
@@ -63,7 +63,7 @@ func (s *session) obey(ctx context.Context, text []byte) error {
 	if err == nil {
 		switch r.action {
 		case "auth":
-			return s.authenticate(ctx)
+			return s.authenticate()
 		case "subscribe":
 			err = s.subscribe(ctx, r)
 		case "unsubscribe":
@@ -75,7 +75,7 @@ func (s *session) obey(ctx context.Context, text []byte) error {
 		}
 	}
 	if err == nil {
-		return s.answer(ctx)
+		return s.answer()
 	}
 	if ctx.Err() != nil {
 		return err
@@ -92,21 +92,21 @@ func (s *session) obey(ctx context.Context, text []byte) error {
 	default:
 		said = &refusal{code: 400, msg: "invalid syntax: " + err.Error()}
 	}
-	return s.write(ctx, said.append(nil))
+	return s.write(said.append(nil))
 }
 
 // authenticate always succeeds: there are no keys yet.
-func (s *session) authenticate(ctx context.Context) error {
+func (s *session) authenticate() error {
 	if s.authed {
-		return s.write(ctx, (&refusal{code: 403, msg: "already authenticated"}).append(nil))
+		return s.write((&refusal{code: 403, msg: "already authenticated"}).append(nil))
 	}
 	s.authed = true
-	return s.write(ctx, []byte(`[{"T":"success","msg":"authenticated"}]`))
+	return s.write([]byte(`[{"T":"success","msg":"authenticated"}]`))
 }
 
 // answer tells the client its whole set, and which of its symbols nobody has seen yet.
-func (s *session) answer(ctx context.Context) error {
-	if err := s.write(ctx, s.subs.echo(nil, s.d)); err != nil {
+func (s *session) answer() error {
+	if err := s.write(s.subs.echo(nil, s.d)); err != nil {
 		return err
 	}
 	unknown := make(map[string]bool)
@@ -124,7 +124,7 @@ func (s *session) answer(ctx context.Context) error {
 		return nil
 	}
 	text[len(text)-1] = ']'
-	return s.write(ctx, text)
+	return s.write(text)
 }
 
 // subscribe adds to the set.

@@ -86,9 +86,9 @@ func TestCopyAllocates(t *testing.T) {
 	s.frame = make([]byte, 0, 64<<10)
 	st := &stretch{}
 	if n := testing.AllocsPerRun(100, func() {
-		s.frame = s.frame[:0]
+		s.clear()
 		s.copy(st, b)
-	}); n != 0 || len(s.frame) == 0 {
+	}); n != 0 || s.isClear() {
 		t.Errorf("got %v allocations, want none; %d bytes", n, len(s.frame))
 	}
 }
@@ -154,16 +154,16 @@ func FuzzClientMessage(f *testing.F) {
 			return
 		}
 		for range 10 {
+			s.clear()
 			more, err := s.fill(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(s.frame) > 0 {
-				if text := string(s.frame[:len(s.frame)-1]) + "]"; !json.Valid([]byte(text)) {
+			if !s.isClear() {
+				if text := string(s.frame[headroom:len(s.frame)-1]) + "]"; !json.Valid([]byte(text)) {
 					t.Fatalf("the frame is not JSON: %s", text)
 				}
 			}
-			s.frame = s.frame[:0]
 			if !more {
 				break
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -24,6 +25,7 @@ type Gateway struct {
 	queries  slots     // requests that read history
 	catchUps slots     // sessions that read the tape
 	buffers  sync.Pool // of *[]byte, for frames and answers
+	silence  func(net.Conn) (time.Duration, bool)
 
 	running atomic.Bool
 	started chan struct{} // closed when the hub knows what history knows
@@ -50,6 +52,7 @@ func New(o Options) (*Gateway, error) {
 		catchUps: make(slots, o.Limits.CatchUps),
 		started:  make(chan struct{}),
 		closing:  make(chan struct{}),
+		silence:  peerSilence,
 		sessions: make(map[*session]context.CancelFunc),
 		perHost:  make(map[string]int),
 	}

@@ -1,9 +1,11 @@
 package gateway
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -383,11 +385,11 @@ func TestBadRequests(t *testing.T) {
 
 func TestBodyTooLarge(t *testing.T) {
 	b := serve(t, newMemTape(), nil)
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.url+"/history", strings.NewReader(strings.Repeat("x", 2<<20)))
-	if err != nil {
+	conn := b.connect()
+	if _, err := io.WriteString(conn, "GET /history HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2097152\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

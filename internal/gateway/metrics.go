@@ -11,7 +11,7 @@ type metrics struct {
 	sessions   *prometheus.GaugeVec // by stream
 	closes     *prometheus.CounterVec
 	catchingUp prometheus.Gauge
-	frames     prometheus.Counter
+	writes     prometheus.Counter
 	bytes      prometheus.Counter
 	ticks      prometheus.Counter
 	refused    *prometheus.CounterVec
@@ -30,11 +30,11 @@ func newMetrics(o *Options, h *hub) (*metrics, error) {
 		catchingUp: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: name("catching_up"), Help: "Streams that read the tape because they are behind what is in memory.",
 		}),
-		frames: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: name("frames_total"), Help: "Messages written to streams.",
+		writes: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: name("writes_total"), Help: "Writes to streams: of a message, or of all that was due on /ws/prices.",
 		}),
 		bytes: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: name("bytes_total"), Help: "Bytes of the messages written to streams.",
+			Name: name("bytes_total"), Help: "Bytes written to streams.",
 		}),
 		ticks: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: name("ticks_total"), Help: "Ticks delivered, counted once for each client.",
@@ -51,7 +51,7 @@ func newMetrics(o *Options, h *hub) (*metrics, error) {
 		return m, nil
 	}
 	for _, c := range []prometheus.Collector{
-		m.sessions, m.closes, m.catchingUp, m.frames, m.bytes, m.ticks, m.refused, m.requests,
+		m.sessions, m.closes, m.catchingUp, m.writes, m.bytes, m.ticks, m.refused, m.requests,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: name("ring_entries"), Help: "Entries of the tape that are in memory for all streams.",
 		}, func() float64 {

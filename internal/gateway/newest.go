@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"slices"
 	"time"
 
@@ -37,7 +36,7 @@ func (n *newest) first(c channel, id uint32) bool {
 
 // sendNewest writes a round of mode latest: of all that came since the last round the newest trade and quote of each symbol,
 // and everything that is not a tick, in the order of the tape.
-func (s *session) sendNewest(ctx context.Context) error {
+func (s *session) sendNewest() error {
 	st := s.current()
 	n := &s.newest
 	n.blocks = n.blocks[:0]
@@ -46,7 +45,7 @@ func (s *session) sendNewest(ctx context.Context) error {
 		before := len(n.blocks)
 		blocks, ok := s.g.hub.from(at, n.blocks, 256)
 		if !ok {
-			return s.sendKnown(ctx, st)
+			return s.sendKnown(st)
 		}
 		if n.blocks = blocks; len(blocks) == before {
 			break
@@ -79,7 +78,7 @@ func (s *session) sendNewest(ctx context.Context) error {
 	defer s.release()
 	for _, due := range slices.Backward(n.due) {
 		if len(s.frame) >= s.g.opt.Limits.Frame {
-			if err := s.flush(ctx); err != nil {
+			if err := s.flush(); err != nil {
 				return err
 			}
 		}
@@ -87,15 +86,15 @@ func (s *session) sendNewest(ctx context.Context) error {
 	}
 	clear(n.due)
 	clear(n.blocks)
-	if len(s.frame) > 0 {
+	if !s.isClear() {
 		s.lastSent = time.Now()
 	}
-	return s.flush(ctx)
+	return s.flush()
 }
 
 // sendKnown is for who is behind the ring in mode latest: it writes what the hub knows to be newest of each symbol that changed,
 // and goes on at the present.
-func (s *session) sendKnown(ctx context.Context, st *stretch) error {
+func (s *session) sendKnown(st *stretch) error {
 	s.refresh(st)
 	since := st.at.pos
 	next, _ := s.g.hub.position()
@@ -113,14 +112,14 @@ func (s *session) sendKnown(ctx context.Context, st *stretch) error {
 			if !s.wants(st, &block{rec: &tape.Record{Position: k.at, Batch: tape.Batch{Feed: k.feed}}}, &ev) {
 				continue
 			}
-			if len(s.frame) == 0 {
+			if s.isClear() {
 				s.frame = append(s.frame, '[')
 			}
 			s.frame = append(appendEvent(s.frame, s.d, k.feed, &k.Entry, &ev), ',')
 			s.ticks++
 		}
 		if len(s.frame) >= s.g.opt.Limits.Frame {
-			if err := s.flush(ctx); err != nil {
+			if err := s.flush(); err != nil {
 				return err
 			}
 		}
@@ -130,10 +129,10 @@ func (s *session) sendKnown(ctx context.Context, st *stretch) error {
 	}
 	st.at = place{pos: max(next, st.at.pos)}
 	s.ended(st)
-	if len(s.frame) > 0 {
+	if !s.isClear() {
 		s.lastSent = time.Now()
 	}
-	return s.flush(ctx)
+	return s.flush()
 }
 
 // ended drops a detour that has come to its end.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -37,9 +38,8 @@ type session struct {
 	detours []*stretch // symbols that were asked for from an earlier place on; they come before main goes on
 	behind  bool       // the session reads the tape and not the ring
 
-	frame  []byte
-	cuts   []int // ends of the messages in frame, where one frame is many messages (/ws/prices)
-	ticks  int   // in frame
+	frame  []byte // headroom, then what is to be written; of /ws/prices whole frames
+	ticks  int    // in frame
 	blocks []*block
 	newest newest
 }
@@ -54,16 +54,19 @@ func (s *session) serve(ctx context.Context) {
 	defer cancel()
 	defer context.AfterFunc(ctx, s.socket.cut)()
 	var wg sync.WaitGroup
-	said := make(chan *leave, 2) // room for both goroutines
+	said := make(chan *leave, 1) // room for the listener's
 	done := make(chan struct{})  // closed when nobody takes messages any more
 	wg.Go(func() { said <- s.listen(ctx, done) })
-	wg.Go(func() {
-		if !s.socket.keepAlive(ctx, s.g.opt.Ping) {
-			said <- &leave{label: "dead"}
-			cancel() // a write that waits for a dead client ends here
-		}
+	var dead atomic.Bool
+	stop := s.watch(func() {
+		dead.Store(true)
+		cancel()
 	})
 	end := s.run(ctx, said)
+	stop()
+	if dead.Load() {
+		end = &leave{label: "dead"}
+	}
 	close(done)
 	s.lag(false)
 	s.g.metrics.closes.WithLabelValues(end.label).Inc()
@@ -74,6 +77,35 @@ func (s *session) serve(ctx context.Context) {
 	s.socket.cut()
 	s.socket.release()
 	wg.Wait()
+}
+
+// watch calls lost once the client is found to be gone. The function that it returns ends the watch.
+func (s *session) watch(lost func()) (stop func()) {
+	every := s.g.opt.Ping
+	var (
+		mu    sync.Mutex
+		timer *time.Timer
+		done  bool
+	)
+	mu.Lock()
+	defer mu.Unlock()
+	timer = time.AfterFunc(every, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case done:
+		case s.socket.isDead(8*every, s.g.silence):
+			lost()
+		default:
+			timer.Reset(every)
+		}
+	})
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		done = true
+		timer.Stop()
+	}
 }
 
 // listen hands the client's messages to run, at the rate that is allowed.
@@ -110,11 +142,13 @@ func (s *session) listen(ctx context.Context, done <-chan struct{}) *leave {
 func (s *session) run(ctx context.Context, said <-chan *leave) *leave {
 	beat := time.NewTicker(s.g.opt.Heartbeat)
 	defer beat.Stop()
+	ping := time.NewTicker(s.g.opt.Ping)
+	defer ping.Stop()
 	pace := time.NewTimer(time.Hour)
 	defer pace.Stop()
 	always := make(chan struct{})
 	close(always)
-	if err := s.greet(ctx); err != nil {
+	if err := s.greet(); err != nil {
 		return s.failed(ctx, err)
 	}
 	for {
@@ -147,7 +181,11 @@ func (s *session) run(ctx context.Context, said <-chan *leave) *leave {
 		case text := <-s.inbox:
 			err = s.obey(ctx, text)
 		case <-beat.C:
-			err = s.heartbeat(ctx)
+			err = s.heartbeat()
+		case <-ping.C:
+			err = s.socket.write(appendFrame(nil, framePing, nil))
+		case payload := <-s.socket.pings:
+			err = s.socket.write(appendFrame(nil, framePong, payload))
 		case <-once:
 		case <-news:
 		case <-paced:
@@ -169,7 +207,7 @@ func (s *session) step(ctx context.Context) (more bool, wait time.Duration, err 
 		if wait = s.every - time.Since(s.lastSent); wait > 0 {
 			return false, wait, nil
 		}
-		return false, 0, s.sendNewest(ctx)
+		return false, 0, s.sendNewest()
 	}
 	s.open()
 	more, err = s.fill(ctx)
@@ -177,7 +215,7 @@ func (s *session) step(ctx context.Context) (more bool, wait time.Duration, err 
 		wait, err = 100*time.Millisecond, nil
 	}
 	if err == nil {
-		err = s.flush(ctx)
+		err = s.flush()
 	}
 	s.release()
 	return more, wait, err
@@ -188,8 +226,16 @@ func (s *session) open() {
 	if b, ok := s.g.buffers.Get().(*[]byte); ok {
 		s.frame = (*b)[:0]
 	}
-	s.cuts, s.ticks = s.cuts[:0], 0
+	s.clear()
 }
+
+// clear makes the frame empty.
+func (s *session) clear() {
+	s.frame, s.ticks = append(s.frame[:0], make([]byte, headroom)...), 0
+}
+
+// isClear reports whether nothing is in the frame.
+func (s *session) isClear() bool { return len(s.frame) <= headroom }
 
 // release gives the buffer back, so that a session that waits holds none.
 func (s *session) release() {
@@ -201,29 +247,23 @@ func (s *session) release() {
 }
 
 // flush writes the frame, if there is anything in it: events with a comma behind each.
-func (s *session) flush(ctx context.Context) error {
-	if len(s.frame) == 0 {
+func (s *session) flush() error {
+	if s.isClear() {
 		return nil
 	}
-	if s.d == prices {
-		from := 0
-		for _, to := range s.cuts {
-			if err := s.write(ctx, s.frame[from:to-1]); err != nil {
-				return err
-			}
-			from = to
-		}
-	} else {
+	from := headroom
+	if s.d != prices {
 		if s.cursors && len(s.detours) == 0 {
 			s.frame = append(s.appendCursor(s.frame), ',')
 		}
 		s.frame[len(s.frame)-1] = ']'
-		if err := s.write(ctx, s.frame); err != nil {
-			return err
-		}
+		from = putHeader(s.frame, frameText, len(s.frame)-headroom)
+	}
+	if err := s.send(s.frame[from:]); err != nil {
+		return err
 	}
 	s.g.metrics.ticks.Add(float64(s.ticks))
-	s.frame, s.cuts, s.ticks = s.frame[:0], s.cuts[:0], 0
+	s.clear()
 	return nil
 }
 
@@ -234,17 +274,23 @@ func (s *session) appendCursor(dst []byte) []byte {
 	return append(dst, `"}`...)
 }
 
-func (s *session) write(ctx context.Context, text []byte) error {
-	if err := s.socket.write(ctx, text); err != nil {
+// write sends one message.
+func (s *session) write(text []byte) error {
+	return s.send(appendFrame(make([]byte, 0, headroom+len(text)), frameText, text))
+}
+
+// send sends whole frames.
+func (s *session) send(frames []byte) error {
+	if err := s.socket.write(frames); err != nil {
 		return err
 	}
-	s.g.metrics.frames.Inc()
-	s.g.metrics.bytes.Add(float64(len(text)))
+	s.g.metrics.writes.Inc()
+	s.g.metrics.bytes.Add(float64(len(frames)))
 	return nil
 }
 
 // heartbeat tells the client that the connection is alive, and where it stands.
-func (s *session) heartbeat(ctx context.Context) error {
+func (s *session) heartbeat() error {
 	if s.d != native {
 		return nil
 	}
@@ -252,7 +298,7 @@ func (s *session) heartbeat(ctx context.Context) error {
 	if s.cursors && len(s.detours) == 0 && !s.subs.empty() {
 		text = s.appendCursor(append(text, ','))
 	}
-	return s.write(ctx, append(text, ']'))
+	return s.write(append(text, ']'))
 }
 
 func appendHeartbeat(dst []byte, t market.Time) []byte {
@@ -274,7 +320,7 @@ func (s *session) failed(ctx context.Context, err error) *leave {
 	switch {
 	case errors.As(err, &trimmed):
 		r := s.g.tooOld(ctx, trimmed.First)
-		if s.d == prices || s.write(ctx, r.append(nil)) == nil {
+		if s.d == prices || s.write(r.append(nil)) == nil {
 			return &leave{statusTrimmed, r.msg, "trimmed"}
 		}
 		return &leave{label: "gone"}

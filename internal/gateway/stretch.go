@@ -148,17 +148,22 @@ func (s *session) copy(st *stretch, b *block) (whole bool) {
 			}
 		}
 	}
+	run := run{s: s, st: st, b: b, from: -1}
 	for last := int32(-1); i < end; i++ {
 		ev := &b.events[i]
-		if len(s.frame) >= s.g.opt.Limits.Frame && ev.entry != last {
+		if ev.entry != last && run.size(i) >= s.g.opt.Limits.Frame {
+			run.end(i)
 			st.at = place{b.rec.Position, ev.entry}
 			return false
 		}
 		last = ev.entry
 		if s.wants(st, b, ev) {
-			s.append(st, b, i)
+			run.add(i)
+		} else {
+			run.end(i)
 		}
 	}
+	run.end(end)
 	if end < len(b.events) || st.until.pos != 0 && b.rec.Through >= st.until.pos {
 		st.at = st.until
 		return false
@@ -167,27 +172,76 @@ func (s *session) copy(st *stretch, b *block) (whole bool) {
 	return true
 }
 
+// run is events in a row that are due. In a block of the ring, which is encoded for all sessions at once, they are one copy.
+type run struct {
+	s    *session
+	st   *stretch
+	b    *block
+	from int // first event of the run; -1 when there is none
+}
+
+// size is what the frame has come to before event i.
+func (r *run) size(i int) int {
+	n := len(r.s.frame)
+	if r.from >= 0 {
+		text := r.b.in(r.s.d)
+		n += int(text.at[i] - text.at[r.from])
+	}
+	return n
+}
+
+// add takes in event i.
+func (r *run) add(i int) {
+	if r.s.d == prices || len(r.st.held) > 0 {
+		r.s.append(r.st, r.b, i)
+		return
+	}
+	if c := r.b.events[i].channel; c == chTrades || c == chQuotes {
+		r.s.ticks++
+	}
+	if r.from < 0 {
+		r.from = i
+	}
+}
+
+// end copies the run, which ends before event i.
+func (r *run) end(i int) {
+	if r.from < 0 {
+		return
+	}
+	text := r.b.in(r.s.d)
+	if data := text.data[text.at[r.from]:text.at[i]]; len(data) > 0 {
+		if r.s.isClear() {
+			r.s.frame = append(r.s.frame, '[')
+		}
+		r.s.frame = append(r.s.frame, data...)
+	}
+	r.from = -1
+}
+
 // append appends event i of a block to the frame. Blocks of the ring are encoded for all sessions at once.
 func (s *session) append(st *stretch, b *block, i int) {
-	empty := len(s.frame) == 0
+	empty := s.isClear()
 	if empty && s.d != prices {
 		s.frame = append(s.frame, '[')
 	}
 	before := len(s.frame)
-	if len(st.held) > 0 {
+	switch {
+	case s.d == prices:
+		// A message each, without the comma.
+		text := b.in(s.d)
+		s.frame = appendFrame(s.frame, frameText, text.data[text.at[i]:text.at[i+1]-1])
+	case len(st.held) > 0:
 		s.frame = b.append(s.frame, s.d, i)
-	} else {
+	default:
 		text := b.in(s.d)
 		s.frame = append(s.frame, text.data[text.at[i]:text.at[i+1]]...)
 	}
 	if len(s.frame) == before { // the dialect has no message for it
 		if empty {
-			s.frame = s.frame[:0]
+			s.frame = s.frame[:headroom]
 		}
 		return
-	}
-	if s.d == prices {
-		s.cuts = append(s.cuts, len(s.frame))
 	}
 	if c := b.events[i].channel; c == chTrades || c == chQuotes {
 		s.ticks++
