@@ -135,6 +135,10 @@ func (r *Runner) abandon(ctx context.Context, c *chunk, err error) {
 		}
 	}
 	r.queue = queue{offset: r.queue.offset}
+	if r.traits.Resumes {
+		r.log.WarnContext(ctx, "ticks could not be put on the tape; they come again at the next start", "ticks", n, "error", err)
+		return
+	}
 	r.meters.dropped(ReasonTapeLost).Add(float64(n))
 	r.log.ErrorContext(ctx, "ticks could not be put on the tape", "ticks", n, "error", err)
 }

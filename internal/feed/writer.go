@@ -33,8 +33,12 @@ type WriterOptions struct {
 	// Listings are what the store knows of each symbol after the records before From.
 	Listings []market.Listing
 
-	// From is the first position that the listings do not cover; 0 is the beginning of the tape.
+	// From is the first position that the listings do not cover; 0 is the first that the tape has.
 	From tape.Position
+
+	// Lost is the number of entries before From that were lost to damage of the tape. A symbol that nobody knows may have been
+	// among them, so its numbers begin after as many.
+	Lost uint64
 }
 
 // Writer numbers ticks and puts them on the tape. There is one in a process, shared by all feeds: each writes through a lane of
@@ -73,6 +77,7 @@ func NewWriter(ctx context.Context, o WriterOptions) (*Writer, error) {
 		offsets: make(map[string][]byte),
 		symbols: make(map[market.Symbol]*counter, len(o.Listings)),
 		lanes:   make(map[string]*Lane),
+		damage:  o.Lost,
 	}
 	for i := range o.Listings {
 		l := &o.Listings[i]
@@ -80,8 +85,11 @@ func NewWriter(ctx context.Context, o WriterOptions) (*Writer, error) {
 			symbol: l.Symbol, feed: l.Feed, trades: l.TradeSeq, quotes: l.QuoteSeq, lastTrade: l.LastTrade, lastQuote: l.LastQuote,
 		}
 	}
-	w.from = max(o.From, 1)
 	bounds := o.Tape.Bounds()
+	w.from = o.From
+	if w.from == 0 {
+		w.from = max(bounds.First, 1)
+	}
 	if w.from > bounds.Last+1 {
 		return nil, fmt.Errorf("the store has read up to position %d, but the tape ends at %d", w.from-1, bounds.Last)
 	}
@@ -354,7 +362,7 @@ func (l *Lane) keep(b *tape.Batch, counters []*counter) {
 	l.number++
 	l.stands = b.Offset
 	entries := b.Entries
-	for i := len(entries) - 1; i >= 0; i-- {
+	for i := range slices.Backward(entries) {
 		c := counters[i]
 		if c == nil {
 			continue

@@ -203,6 +203,39 @@ func TestWriterRefusesTwoFeedsOfOneSymbol(t *testing.T) {
 	}
 }
 
+func TestWriterKnowsWhatWasLostBefore(t *testing.T) {
+	tp := &feedtest.Tape{}
+	w, err := feed.NewWriter(t.Context(), feed.WriterOptions{
+		Tape: tp, Lost: 40, Listings: []market.Listing{{Symbol: "F:OLD", TradeSeq: 47, QuoteSeq: 41}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch := []market.Entry{
+		tick(market.KindTrade, "F:OLD", 1, 1), tick(market.KindQuote, "F:OLD", 1, 1), tick(market.KindTrade, "F:NEW", 1, 1),
+	}
+	if err := newLane(t, w, "f").Append(t.Context(), batch, nil); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []uint64{48, 42, 41} {
+		if got := tp.Entries()[i].Seq; got != want {
+			t.Errorf("tick %d: got number %d, want %d", i, got, want)
+		}
+	}
+}
+
+func TestLaneOpenedAgainGoesOn(t *testing.T) {
+	w := newWriter(t, &feedtest.Tape{}, nil, 0)
+	lane := newLane(t, w, "f")
+	if err := lane.Append(t.Context(), []market.Entry{tick(market.KindTrade, "F:A", 1, 1)}, []byte("7")); err != nil {
+		t.Fatal(err)
+	}
+	lane.Close()
+	if got := newLane(t, w, "f").Offset(); string(got) != "7" {
+		t.Errorf("got offset %q, want 7", got)
+	}
+}
+
 func TestWriterFindsOffsetsFarBack(t *testing.T) {
 	tp := &feedtest.Tape{}
 	w := newWriter(t, tp, nil, 0)

@@ -30,13 +30,12 @@ type world struct {
 	root    float64 // square root of step
 	open    float64 // second of the day at n = 0
 
-	all      float64 // movement of the market so far, in standard deviations of a second
-	groups   [sectors]float64
-	moved    [sectors]float64 // n at which the group last moved
-	shapedAt float64          // n from which the levels below are valid …
-	reshape  float64          // … up to here
-	level    float64          // of shares
-	pairs    float64          // of pairs
+	all     float64 // movement of the market so far, in standard deviations of a second
+	groups  [sectors]float64
+	moved   [sectors]float64 // n at which the group last moved
+	reshape float64          // n up to which the levels below hold
+	level   float64          // of shares
+	pairs   float64          // of pairs
 }
 
 // instrument is a symbol of the world. Prices are in increments.
