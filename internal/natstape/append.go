@@ -45,6 +45,7 @@ type writer struct {
 	full       bool
 	broken     bool       // the server doesn't answer, or answers that it can't write: it must be restarted
 	cause      error      // of being broken
+	mended     bool       // it was restarted since the last tick: if it breaks again, it is not restarted before the next
 	held       []*request // wait for that
 	cut        bool       // what was written but not acknowledged before it broke has been removed
 	blind      bool       // the disk's free space isn't known
@@ -139,7 +140,7 @@ func (l *Log) turn(ctx context.Context) {
 		}
 		break
 	}
-	if err := l.refusal(ctx); err != nil {
+	if err := l.refusal(); err != nil {
 		for _, r := range l.backlog {
 			r.answer <- answer{err: err}
 		}
@@ -154,10 +155,7 @@ func (l *Log) turn(ctx context.Context) {
 }
 
 // refusal returns why nothing can be written now, or nil.
-func (l *Log) refusal(ctx context.Context) error {
-	if l.broken {
-		l.mend(ctx)
-	}
+func (l *Log) refusal() error {
 	l.checkDisk()
 	if l.broken || l.full {
 		return l.Health()
@@ -172,17 +170,19 @@ func (l *Log) prepare(ctx context.Context) []*request {
 		rs    []*request
 		later []*request
 		seen  = make(map[string]bool, len(l.backlog))
+		down  error
 	)
 	l.buf = l.buf[:0]
 	ordinal := l.ordinal
 	for _, r := range l.backlog {
-		if len(l.buf) > maxTurnBytes || seen[r.batch.Feed] {
+		if down != nil || len(l.buf) > maxTurnBytes || seen[r.batch.Feed] {
 			later = append(later, r)
 			continue
 		}
 		f, err := l.feed(ctx, r.batch.Feed)
 		switch {
 		case err != nil:
+			down = err
 		case f.fenced:
 			err = fmt.Errorf("feed %q: %w", r.batch.Feed, tape.ErrFenced)
 		default:
@@ -197,6 +197,11 @@ func (l *Log) prepare(ctx context.Context) []*request {
 		rs = append(rs, r)
 	}
 	l.backlog = append(l.backlog[:0], later...)
+	if down != nil {
+		l.again(rs)
+		l.breakDown(down, nil)
+		return nil
+	}
 	return rs
 }
 

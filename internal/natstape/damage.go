@@ -80,6 +80,12 @@ func (l *Log) noteDamage(d stretch) (isNew bool) {
 // examine finds out how far the damage at position at goes, up to position last, and how much was lost. It remembers and logs
 // what it found, copies the damaged files to quarantine, and returns the gap to read in its place.
 func (l *Log) examine(ctx context.Context, s *session, at, last tape.Position) (*tape.Record, error) {
+	if err := l.checkAround(ctx, at); err != nil {
+		return nil, err
+	}
+	if now := l.session.Load(); now != nil {
+		s = now
+	}
 	l.mu.Lock()
 	first, end, ordinal := l.first, l.last, l.ordinal
 	l.mu.Unlock()

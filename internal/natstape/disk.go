@@ -58,6 +58,7 @@ func mebibytes(n uint64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<
 
 // lookAround is what the writer does between turns: look after the disk, restart a broken server.
 func (l *Log) lookAround(ctx context.Context) {
+	l.mended = false
 	l.checkDisk()
 	switch s := l.session.Load(); {
 	case l.broken:
@@ -80,7 +81,11 @@ func (l *Log) breakDown(cause error, rs []*request) {
 	l.held = append(l.held, rs...)
 	l.checkDisk()
 	l.judge(cause)
-	l.mend(context.Background())
+	if !l.mended {
+		l.mend(context.Background())
+	} else {
+		l.takeBack()
+	}
 }
 
 // restart restarts a server that is well, so that the block of a number can be mended, unless it has been.
@@ -136,43 +141,24 @@ func (l *Log) mend(ctx context.Context) {
 		l.judge(fmt.Errorf("%w: %w", tape.ErrUnavailable, err))
 		return
 	}
-	l.broken = false
+	l.broken, l.mended = false, true
 	l.session.Store(s)
 	l.log.Info("tape's server restarted", "last", l.last)
 	l.judge(nil)
 }
 
-// resume checks that a restarted server has all that was acknowledged.
+// resume checks that a restarted server has what was acknowledged, and nothing else, as open does.
 func (l *Log) resume(ctx context.Context, s *session) error {
-	info, err := s.lookup(ctx)
+	o := opening{marked: l.mark.read(), hasMark: true, high: l.last, ordinal: l.ordinal}
+	info, err := l.findStream(ctx, s, &o)
 	if err != nil {
 		return err
 	}
-	if info == nil {
-		return errors.New("the stream is gone")
-	}
-	switch last := tape.Position(info.State.LastSeq); {
-	case last > l.last:
+	if last := tape.Position(info.State.LastSeq); last > l.last {
 		return fmt.Errorf("BUG: the stream ends at %d, after what was taken back to %d", last, l.last)
-	case last < l.last:
-		l.log.Warn("tape lost its end while its server was restarted", "last", last, "high_water", l.last)
-		epoch, err := newEpoch()
-		if err != nil {
-			return err
-		}
-		if err := l.mark.set(epoch, l.last, l.ordinal, false); err != nil {
-			return err
-		}
-		if err := l.fill(ctx, s, void{from: last + 1, through: l.last, after: l.ordinal}); err != nil {
-			return err
-		}
-		if err := s.update(ctx, info, epoch); err != nil {
-			return err
-		}
-		l.mu.Lock()
-		l.epoch = epoch
-		l.ring.reset() // readers must agree that it is lost
-		l.mu.Unlock()
+	}
+	if err := l.settle(ctx, s, info, &o); err != nil {
+		return err
 	}
 	for name, f := range l.feeds {
 		if !f.fenced {

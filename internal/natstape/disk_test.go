@@ -197,28 +197,50 @@ func TestServerFails(t *testing.T) {
 	}
 }
 
-// TestNoAnswer has a server that is gone while the writer waits.
-func TestNoAnswer(t *testing.T) {
-	l := openTape(t, Options{Dir: t.TempDir(), AckTimeout: time.Second})
-	defer func() {
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	if _, err := l.Append(t.Context(), tapetest.Batch("a", 1, 1)); err != nil {
+// TestNoServer has a server that went away without a word, before appends of feeds that the writer knows and doesn't know.
+func TestNoServer(t *testing.T) {
+	for _, feed := range []string{"a", "b"} {
+		t.Run(feed, func(t *testing.T) {
+			l := openTape(t, Options{Dir: t.TempDir(), AckTimeout: time.Second})
+			defer func() {
+				if err := l.Close(); err != nil {
+					t.Error(err)
+				}
+			}()
+			if _, err := l.Append(t.Context(), tapetest.Batch("a", 1, 1)); err != nil {
+				t.Fatal(err)
+			}
+			l.session.Load().server.Shutdown()
+			_, err := l.Append(t.Context(), tapetest.Batch(feed, 2, 1))
+			if !errors.Is(err, tape.ErrUnavailable) {
+				t.Errorf("Append without a server: %v", err)
+			}
+			if _, err = l.Append(t.Context(), tapetest.Batch(feed, 2, 1)); err != nil {
+				t.Fatalf("Append after the restart: %v", err)
+			}
+			if recs := tapetest.ReadAll(t, l, 1); len(recs) != 2 || recs[1].Entries[0].Seq != 2 {
+				t.Errorf("%d records, want 2", len(recs))
+			}
+		})
+	}
+}
+
+// TestStreamGone loses the description of the stream while it is open; the restarted server doesn't know the stream.
+func TestStreamGone(t *testing.T) {
+	r := record(t, 20, 0, false)
+	clock := newTicker()
+	l := openTape(t, Options{Dir: r.dir, Ticker: clock.ticker})
+	if err := os.Remove(filepath.Join(streamDir(r.dir), "meta.inf")); err != nil {
 		t.Fatal(err)
 	}
-	l.session.Load().server.Shutdown()
-	_, err := l.Append(t.Context(), tapetest.Batch("a", 2, 1))
-	if err != nil && !errors.Is(err, tape.ErrUnavailable) {
-		t.Errorf("Append without a server: %v", err)
+	l.session.Load().fail()
+	clock.tick()
+	if err := l.Health(); err != nil {
+		t.Fatalf("Health: %v", err)
 	}
-	if err != nil {
-		if _, err = l.Append(t.Context(), tapetest.Batch("a", 2, 1)); err != nil {
-			t.Fatalf("Append after the restart: %v", err)
-		}
+	r.compare(t, l, nil)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
 	}
-	if recs := tapetest.ReadAll(t, l, 1); len(recs) != 2 || recs[1].Entries[0].Seq != 2 {
-		t.Errorf("%d records, want 2", len(recs))
-	}
+	r.check(t, Options{}, nil, false)
 }

@@ -24,9 +24,9 @@ func lockDir(dir string) (*dirLock, error) {
 		defer func() { _ = f.Close() }()
 		return nil, lockedBy(dir, f, err)
 	}
-	pid := []byte(strconv.Itoa(os.Getpid()) + "\n")
-	if err := errors.Join(f.Truncate(0), writeAll(f, pid, 0)); err != nil {
-		return nil, errors.Join(fmt.Errorf("write the tape's lock: %w", err), f.Close())
+	// The number is for people. On a full disk it can't be written, and the tape is to be opened all the same.
+	if err := f.Truncate(0); err == nil {
+		_ = writeAll(f, []byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	return &dirLock{f}, nil
 }

@@ -128,6 +128,13 @@ func openMark(dir string, before marked) (*mark, error) {
 	return m, nil
 }
 
+// read returns what was noted last.
+func (m *mark) read() marked {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.now
+}
+
 // move notes how far the tape has come.
 func (m *mark) move(position tape.Position, ordinal uint64) error {
 	m.mu.Lock()

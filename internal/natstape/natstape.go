@@ -177,6 +177,7 @@ func Open(ctx context.Context, opts Options) (*Log, error) {
 	if l.metrics, err = newMetrics(opts.Registerer, l); err != nil {
 		return nil, errors.Join(err, l.release(false))
 	}
+	l.checkDisk()
 	go l.write()
 	go l.scrub()
 	return l, nil

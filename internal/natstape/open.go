@@ -110,6 +110,9 @@ func (l *Log) settle(ctx context.Context, s *session, info *jetstream.StreamInfo
 	epoch := o.marked.epoch
 	if !o.hasMark {
 		epoch = metaEpochOf(info)
+		if last > 0 {
+			l.log.Warn("mark of the tape is missing: whether the tape had gone on isn't known", "last", last)
+		}
 	}
 	if o.broken != "" || epoch == (tape.Epoch{}) {
 		if epoch, err = newEpoch(); err != nil {
@@ -124,8 +127,10 @@ func (l *Log) settle(ctx context.Context, s *session, info *jetstream.StreamInfo
 			l.quarantineStream()
 		}
 	}
-	if l.mark, err = openMark(l.opts.Dir, o.marked); err != nil {
-		return err
+	if l.mark == nil {
+		if l.mark, err = openMark(l.opts.Dir, o.marked); err != nil {
+			return err
+		}
 	}
 	// The new epoch is noted before anything is changed under it; a crash from here on leads here again.
 	if err := l.mark.set(epoch, high, total, false); err != nil {
@@ -144,6 +149,11 @@ func (l *Log) settle(ctx context.Context, s *session, info *jetstream.StreamInfo
 	}
 	if missing := uint64(last) - min(uint64(last), info.State.Msgs); missing > 0 {
 		l.log.Warn("positions are missing on the tape", "count", missing, "last", last)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if o.broken != "" {
+		l.ring.reset() // all readers must agree on what is lost
 	}
 	l.epoch, l.last, l.ordinal = epoch, high, total
 	return nil

@@ -1,6 +1,7 @@
 package natstape
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -67,7 +68,7 @@ func TestPowerCut(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(seed, 2))
 	var all []tapetest.Acked
 	for round := range rounds {
-		ok := t.Run("", func(t *testing.T) {
+		ok := t.Run(fmt.Sprint("cut ", round), func(t *testing.T) {
 			mnt := mount(t, "ext4", "loop", image)
 			cmd, acks := tapetest.StartChild(t, filepath.Join(mnt, "tape"))
 			for n := rnd.IntN(300); n > 0; n-- {
@@ -77,21 +78,25 @@ func TestPowerCut(t *testing.T) {
 				}
 				all = append(all, a)
 			}
+			// Whatever was acknowledged up to here must survive. What is acknowledged from here on doesn't count: a sync that is
+			// under way while ext4 is shut down may return without an error though its data are lost (2 of 60 times for a
+			// plain loop of write and fsync), and nobody receives anything from a machine without power.
 			cutPower(t, mnt)
 			if err := cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
-			for a := range acks {
-				all = append(all, a)
+			for range acks {
 			}
 		})
-		ok = ok && t.Run("", func(t *testing.T) {
+		ok = ok && t.Run(fmt.Sprint("look ", round), func(t *testing.T) {
 			mnt := mount(t, "ext4", "loop", image)
 			l := open(t, filepath.Join(mnt, "tape"))
+			defer func() {
+				if err := l.Close(); err != nil {
+					t.Error(err)
+				}
+			}()
 			tapetest.Survived(t, l, all)
-			if err := l.Close(); err != nil {
-				t.Fatal(err)
-			}
 		})
 		if !ok {
 			return

@@ -110,6 +110,23 @@ func (l *Log) checkBlock(ctx context.Context, pos tape.Position) (end tape.Posit
 	return end, nil
 }
 
+// checkAround checks the blocks around a damaged position, which are going to be looked at for its neighbours.
+func (l *Log) checkAround(ctx context.Context, pos tape.Position) error {
+	l.blocksMu.Lock()
+	i, _ := slices.BinarySearchFunc(l.blocks, pos, func(b block, pos tape.Position) int { return cmp.Compare(b.last, pos) })
+	var around []tape.Position
+	for _, b := range l.blocks[max(0, i-1):min(len(l.blocks), i+2)] {
+		around = append(around, b.first)
+	}
+	l.blocksMu.Unlock()
+	for _, first := range around {
+		if _, err := l.checkBlock(ctx, first); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (l *Log) isChecked(number uint32) bool {
 	l.blocksMu.Lock()
 	defer l.blocksMu.Unlock()

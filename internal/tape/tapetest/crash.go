@@ -100,7 +100,7 @@ func StartChild(t *testing.T, dir string) (cmd *exec.Cmd, acks <-chan Acked) {
 			}
 		}
 		if err := cmd.Wait(); err != nil && errs.Len() > 0 {
-			fmt.Fprintf(os.Stderr, "child: %s", errs.String())
+			t.Logf("child: %v\n%.2000s", err, errs.String())
 		}
 	}()
 	return cmd, ch
