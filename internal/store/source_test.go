@@ -175,7 +175,6 @@ type traffic struct {
 	seq     map[market.Symbol]*[2]uint64
 	at      market.Time
 	price   int64
-	last    []market.Symbol
 }
 
 func newTraffic(seed uint64, feed string, symbols ...market.Symbol) *traffic {

@@ -121,34 +121,34 @@ func FuzzIdentity(f *testing.F) {
 	})
 }
 
-// rows are read with a user's own connection, as text.
-func userReads(t *testing.T, path, query string) []string {
+// userReads returns the rows of a query as text, read over a connection such as any user of the file has.
+func userReads(t testing.TB, path, query string) []string {
 	t.Helper()
-	db, err := sql.Open("sqlite", path)
+	db, err := sql.Open("sqlite", "file:"+path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	rows, err := db.QueryContext(t.Context(), query)
+	rows, err := db.QueryContext(context.Background(), query)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%s: %v", query, err)
 	}
 	defer rows.Close()
 	columns, err := rows.Columns()
 	if err != nil {
 		t.Fatal(err)
 	}
+	values, to, line := make([]sql.NullString, len(columns)), make([]any, len(columns)), make([]string, len(columns))
+	for i := range values {
+		to[i] = &values[i]
+	}
 	var out []string
 	for rows.Next() {
-		values, line := make([]any, len(columns)), make([]string, len(columns))
-		for i := range values {
-			values[i] = new(sql.NullString)
-		}
-		if err := rows.Scan(values...); err != nil {
+		if err := rows.Scan(to...); err != nil {
 			t.Fatal(err)
 		}
 		for i := range values {
-			line[i] = values[i].(*sql.NullString).String
+			line[i] = values[i].String
 		}
 		out = append(out, strings.Join(line, "|"))
 	}

@@ -82,9 +82,7 @@ func TestLockedByAnother(t *testing.T) {
 			do("COMMIT")
 		}
 	})
-	if diff := cmp.Diff(want, dump(t, o.Path)); diff != "" {
-		t.Errorf("rows (-never locked +locked):\n%s", diff)
-	}
+	same(t, want, dump(t, o.Path))
 }
 
 func TestFullDisk(t *testing.T) {
@@ -117,9 +115,7 @@ func TestFullDisk(t *testing.T) {
 	if reached == 0 {
 		t.Error("the disk was full from the start")
 	}
-	if diff := cmp.Diff(want, dump(t, o.Path)); diff != "" {
-		t.Errorf("rows (-never full +full):\n%s", diff)
-	}
+	same(t, want, dump(t, o.Path))
 }
 
 // flaky is a tape that now and then is not available.
@@ -136,7 +132,7 @@ func (f *flaky) Read(ctx context.Context, from tape.Position, dst []*tape.Record
 }
 
 func TestTapeAway(t *testing.T) {
-	src := busyTape(13, 250)
+	src := busyTape(13, 120)
 	want := allOf(t, src)
 	o := options(t)
 	s := mustOpen(t, o)
@@ -157,9 +153,7 @@ func TestTapeAway(t *testing.T) {
 	if waits < 2 {
 		t.Errorf("waited %d times", waits)
 	}
-	if diff := cmp.Diff(want, dump(t, o.Path)); diff != "" {
-		t.Errorf("rows (-always there +away):\n%s", diff)
-	}
+	same(t, want, dump(t, o.Path))
 }
 
 // closed is a tape that has ended.
