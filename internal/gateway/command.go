@@ -198,22 +198,28 @@ func (s *session) depart(ctx context.Context, r *request, next *subscriptions) e
 // unsubscribe takes from the set.
 func (s *session) unsubscribe(r *request) error {
 	s.subs.refresh(s.g.hub)
-	next := s.subs.clone()
+	var gone [listed]set
 	for i, list := range r.lists {
 		for _, text := range list {
 			if text == "*" {
-				next.sets[i].all = false
+				gone[i].all = true
 				continue
 			}
 			w, err := s.g.hub.lookUp(text)
 			if err != nil {
 				return err
 			}
-			next.sets[i].remove(w.name)
+			gone[i].add(w.name, w.id)
 		}
 	}
-	next.known = -1
-	s.subs = *next
+	s.subs.without(&gone)
+	// What is asked for again later must not come out of what was still to be caught up on.
+	for _, d := range s.detours {
+		d.only.without(&gone)
+	}
+	for _, m := range s.mutes {
+		m.only.without(&gone)
+	}
 	return nil
 }
 

@@ -82,8 +82,8 @@ func (d *directory) find(text string) (id uint32, candidates []market.Symbol) {
 	return 0, nil
 }
 
-// near returns up to five symbols that look like what a user wrote, the nearest first.
-func (d *directory) near(text string) []market.Symbol {
+// near returns up to five symbols of a list that look like what a user wrote, the nearest first.
+func near(list []*listing, text string) []market.Symbol {
 	text = strings.ToUpper(text)
 	_, bare, full := strings.Cut(text, ":")
 	if !full {
@@ -97,7 +97,7 @@ func (d *directory) near(text string) []market.Symbol {
 		cost   int
 	}
 	var found []scored
-	for _, l := range d.list[1:] {
+	for _, l := range list {
 		name := l.symbol.Name()
 		cost := distance(bare, name)
 		switch {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sort"
 	"sync"
 	"sync/atomic"
@@ -67,6 +66,7 @@ func (h *hub) start(listings []market.Listing, bars *barMaker, from tape.Positio
 func (h *hub) run(ctx context.Context) error {
 	target := h.src.Bounds().Last
 	var records []*tape.Record
+	failing := false
 	for {
 		h.mu.Lock()
 		next := h.next
@@ -86,11 +86,18 @@ func (h *hub) run(ctx context.Context) error {
 		case errors.Is(err, tape.ErrClosed):
 			return fmt.Errorf("read the tape: %w", err)
 		case err != nil:
-			h.log.Warn("the tape cannot be read", "error", err)
+			if !failing {
+				h.log.Warn("the tape cannot be read for now", "error", err)
+			}
+			failing = true
 			if !pause(ctx, 100*time.Millisecond) {
 				return nil
 			}
 		default:
+			if failing {
+				h.log.Info("the tape can be read again")
+			}
+			failing = false
 			for _, rec := range records {
 				h.publish(rec)
 			}
@@ -256,9 +263,11 @@ func (h *hub) find(text string) (id uint32, symbol market.Symbol, candidates []m
 	return id, symbol, candidates
 }
 
-// near is directory.near for other goroutines.
+// near returns symbols that look like what a user wrote. The lock is not held while it compares: the list only grows, and the
+// symbol of a listing does not change.
 func (h *hub) near(text string) []market.Symbol {
 	h.mu.RLock()
-	defer h.mu.RUnlock()
-	return slices.Clip(h.names.near(text))
+	list := h.names.list[1:]
+	h.mu.RUnlock()
+	return near(list, text)
 }

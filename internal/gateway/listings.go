@@ -85,7 +85,11 @@ func appendListing(b []byte, l *listing, d *day, calendar string) []byte {
 	b = appendString(append(b, `,"feed":`...), l.feed)
 	b = appendString(append(b, `,"state":`...), l.state.String())
 	b = appendString(append(b, `,"calendar":`...), calendar)
-	b = strconv.AppendInt(append(b, `,"decimals":`...), int64(l.decimals), 10)
+	decimals := l.decimals
+	if d.has {
+		decimals = max(decimals, -d.bar.Open.Exp(), -d.bar.High.Exp(), -d.bar.Low.Exp())
+	}
+	b = strconv.AppendInt(append(b, `,"decimals":`...), int64(decimals), 10)
 	b = append(b, `,"last":`...)
 	if l.trade.Kind != 0 {
 		b = l.trade.Price.Append(append(b, `{"p":`...))

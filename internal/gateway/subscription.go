@@ -82,6 +82,19 @@ func (s *subscriptions) symbols() int {
 	return len(names)
 }
 
+// without takes symbols out; where all are taken out, what is named besides stays.
+func (s *subscriptions) without(gone *[listed]set) {
+	for i := range s.sets {
+		if gone[i].all {
+			s.sets[i].all = false
+		}
+		for name := range gone[i].names {
+			s.sets[i].remove(name)
+		}
+	}
+	s.known = -1
+}
+
 // clone returns a copy that shares nothing.
 func (s *subscriptions) clone() *subscriptions {
 	c := *s

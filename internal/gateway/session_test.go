@@ -1,0 +1,187 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"tapedeck/internal/market"
+	"tapedeck/internal/tape"
+)
+
+// still is a gateway that nothing moves: its hub has read the whole tape.
+func still(t testing.TB, m *memTape, change func(*Options)) *Gateway {
+	t.Helper()
+	o := Options{Tape: m, History: newMemHistory()}
+	if change != nil {
+		change(&o)
+	}
+	g, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.hub.start(nil, nil, 1)
+	for _, rec := range m.records {
+		g.hub.publish(rec)
+	}
+	return g
+}
+
+// drainFrames fills frames until nothing is due, and returns what they hold as "T S seq" lines.
+func drainFrames(t *testing.T, s *session) []string {
+	t.Helper()
+	var lines []string
+	for {
+		s.clear()
+		more, err := s.fill(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !s.isClear() {
+			for _, m := range decodeFrame(t, string(s.frame[headroom:len(s.frame)-1])+"]") {
+				lines = append(lines, fmt.Sprint(m.T, " ", m.S, " ", m.Seq))
+			}
+		}
+		if !more {
+			return lines
+		}
+	}
+}
+
+// TestAddSymbolFromAhead lets a client that is behind add a symbol that it knows already up to a later place.
+func TestAddSymbolFromAhead(t *testing.T) {
+	for _, ring := range []int{1, 1000} {
+		m := newMemTape()
+		for i := range 6 {
+			m.put("sim", trade("SIM:A", uint64(i+1), 100, t0), trade("SIM:B", uint64(i+1), 100, t0))
+		}
+		s := newSession(still(t, m, func(o *Options) { o.Ring = ring }), nil, native)
+		s.subs.sets[chTrades].add("SIM:A", 1)
+		s.main.at = place{pos: 2}
+		from := tape.Cursor{Epoch: m.epoch, Position: 4, Index: 2}
+		r, err := parseRequest([]byte(`{"action":"subscribe","trades":["SIM:B"],"from":{"cursor":"` + from.String() + `"}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.subscribe(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Join(drainFrames(t, s), ",")
+		want := "t SIM:A 2,t SIM:A 3,t SIM:A 4,t SIM:A 5,t SIM:B 5,t SIM:A 6,t SIM:B 6"
+		if got != want {
+			t.Errorf("ring %d: got %s\nwant %s", ring, got, want)
+		}
+		s.lag(false)
+	}
+}
+
+// TestDetourWithinRecord adds symbols from places within records, so that both ends of the detour cut one.
+func TestDetourWithinRecord(t *testing.T) {
+	m := newMemTape()
+	for i := range 4 {
+		var entries []market.Entry
+		for j := range 3 {
+			entries = append(entries, trade("SIM:A", uint64(3*i+j+1), 100, t0), trade("SIM:B", uint64(3*i+j+1), 100, t0))
+		}
+		m.put("sim", entries...)
+	}
+	for _, ring := range []int{1, 1000} {
+		for from := range int32(6) {
+			for until := range int32(6) {
+				s := newSession(still(t, m, func(o *Options) { o.Ring = ring; o.Limits.Frame = 300 }), nil, native)
+				s.subs.sets[chTrades].add("SIM:A", 1)
+				s.main.at = place{pos: 3, index: until}
+				c := place{pos: 2, index: from}.cursor(m.epoch)
+				r, err := parseRequest([]byte(`{"action":"subscribe","trades":["*"],"from":{"cursor":"` + c.String() + `"}}`))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := s.subscribe(t.Context(), r); err != nil {
+					t.Fatal(err)
+				}
+				next := map[string]uint64{"SIM:A": 6 + uint64(until+1)/2, "SIM:B": 3 + uint64(from)/2}
+				for _, line := range drainFrames(t, s) {
+					var symbol string
+					var seq uint64
+					if _, err := fmt.Sscanf(line, "t %s %d", &symbol, &seq); err != nil || seq != next[symbol]+1 {
+						t.Fatalf("ring %d, from %d, until %d: got %s after %d", ring, from, until, line, next[symbol])
+					}
+					next[symbol] = seq
+				}
+				if next["SIM:A"] != 12 || next["SIM:B"] != 12 {
+					t.Fatalf("ring %d, from %d, until %d: ended at %v", ring, from, until, next)
+				}
+				s.lag(false)
+			}
+		}
+	}
+}
+
+// TestDamagedStretch reads over records that were lost: the gap that stands for them comes once, and cursors go on behind it.
+func TestDamagedStretch(t *testing.T) {
+	m := newMemTape()
+	m.put("sim", trade("SIM:A", 1, 100, t0))
+	for range 3 { // positions 2 to 4 are lost, and read as one record
+		m.put("sim")
+	}
+	lost := &tape.Record{Position: 2, Through: 4, Batch: tape.Batch{Entries: []market.Entry{{Kind: market.KindGap, Seq: 9, Flags: market.FlagDamage, Event: t0, Until: t0 + 1}}}}
+	m.put("sim", trade("SIM:A", 11, 100, t0))
+	g := still(t, newMemTape(), nil)
+	for _, rec := range []*tape.Record{m.records[0], lost, m.records[4]} {
+		g.hub.publish(rec)
+	}
+	s := newSession(g, nil, native)
+	s.subs.sets[chTrades].all = true
+	for at, want := range map[place]string{
+		{pos: 1}: "t SIM:A 1,gap * 0,t SIM:A 11",
+		{pos: 2}: "gap * 0,t SIM:A 11",
+		{pos: 3}: "gap * 0,t SIM:A 11", // its cursor was given out before the damage
+		{pos: 5}: "t SIM:A 11",
+	} {
+		s.main = stretch{at: at}
+		if got := strings.Join(drainFrames(t, s), ","); got != want {
+			t.Errorf("from %+v: got %s, want %s", at, got, want)
+		}
+		if s.main.at != (place{pos: 6}) {
+			t.Errorf("from %+v: ended at %+v", at, s.main.at)
+		}
+	}
+}
+
+// TestPing pings the server while it streams, and hears its heartbeats with the place that the client is at.
+func TestPing(t *testing.T) {
+	m := newMemTape()
+	b := serve(t, m, func(o *Options) { o.Ping = 5 * time.Millisecond; o.Heartbeat = 5 * time.Millisecond })
+	c := b.join(`{"action":"subscribe","trades":["*"],"cursor":true}`)
+	pinged := make(chan error, 1)
+	go func() {
+		for range 20 {
+			if err := c.ws.Ping(context.Background()); err != nil {
+				pinged <- err
+				return
+			}
+		}
+		pinged <- nil
+	}()
+	beats := 0
+	for done := false; !done || beats < 3; {
+		select {
+		case err := <-pinged:
+			if err != nil {
+				t.Fatal(err)
+			}
+			done = true
+		default:
+		}
+		m.put("sim", trade("SIM:A", 1, 100, t0))
+		list := c.frame()
+		if cursor(list) == "" {
+			t.Fatalf("got %+v, want a cursor", list)
+		}
+		if list[0].T == "heartbeat" {
+			beats++
+		}
+	}
+}
