@@ -22,6 +22,9 @@ type Adapter struct {
 	// Check refuses a URL that Open would refuse whatever the world looks like. It touches neither files nor network. May be nil.
 	Check func(u *URL) error
 
+	// Probe looks whether what the URL names is there, so that a mistake is told before anything runs. May be nil.
+	Probe func(u *URL) error
+
 	// Open makes a source. It may read files but doesn't wait for anybody. Errors are as those of Source.Run.
 	Open func(u *URL, start Start) (Source, error)
 }
@@ -107,6 +110,14 @@ func (r *Registry) ParseAll(list []string) ([]*URL, error) {
 		}
 	}
 	return urls, nil
+}
+
+// Probe looks whether what the URL names is there.
+func (r *Registry) Probe(u *URL) error {
+	if a := r.adapters[u.Scheme]; a.Probe != nil {
+		return a.Probe(u)
+	}
+	return nil
 }
 
 // Open makes the source of a URL that Parse returned.

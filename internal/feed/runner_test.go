@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -590,6 +591,90 @@ func TestSymbolOfAnotherFeedRests(t *testing.T) {
 		}
 		if diff := cmp.Diff([]string{"A1", "live", "down"}, outline(tp.Entries())); diff != "" {
 			t.Errorf("half a push is on the tape: %s", diff)
+		}
+	})
+}
+
+// TestTimeOfTheFarFuture sends one tick of 2200: it is kept as it is, and the feed's clock goes on.
+func TestTimeOfTheFarFuture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tp := &feedtest.Tape{}
+		wild := tick(market.KindTrade, "F:A", market.FromStd(time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)), 1)
+		wild.Received = now()
+		g := newRig(t, tp, &feedtest.Source{Steps: []feedtest.Step{
+			feedtest.Send(wild), feedtest.Silence(2 * time.Minute), send("A", 2), feedtest.Forever(),
+		}})
+		time.Sleep(3 * time.Minute)
+		if err := g.end(); err != nil {
+			t.Fatal(err)
+		}
+		if got := tp.Entries(market.KindTrade)[0].Event; got != wild.Event {
+			t.Errorf("got event %v, want it as it was sent", got)
+		}
+		for _, e := range tp.Entries(market.KindHeartbeat) {
+			if e.Event > e.Received+market.Minute {
+				t.Fatalf("heartbeat of %v at %v", e.Event, e.Received)
+			}
+		}
+		if n := len(tp.Entries(market.KindHeartbeat)); n < 60 {
+			t.Errorf("got %d heartbeats in 3 minutes", n)
+		}
+	})
+}
+
+func TestStopWhileTapeIsFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tp := &feedtest.Tape{}
+		tp.Fail(func(*tape.Batch) error { return tape.ErrFull })
+		g := newRig(t, tp, &feedtest.Source{Steps: []feedtest.Step{send("A", 1, 2, 3), feedtest.Forever()}})
+		time.Sleep(time.Second)
+		stopped := time.Now()
+		if err := g.end(); err != nil {
+			t.Fatal(err)
+		}
+		if d := time.Since(stopped); d > 5*time.Second {
+			t.Errorf("took %v to stop", d)
+		}
+		if got := g.value("dropped_total", "reason=tape_closed"); got != 3 {
+			t.Errorf("got %v ticks counted as lost, want 3", got)
+		}
+		// With room again in time, nothing is lost.
+		g = newRig(t, tp, &feedtest.Source{Steps: []feedtest.Step{send("A", 1, 2, 3), feedtest.Forever()}})
+		time.Sleep(time.Second)
+		time.AfterFunc(2*time.Second, func() { tp.Fail(nil) })
+		if err := g.end(); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{"live", "A1", "A2", "A3", "down"}, outline(tp.Entries())); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// TestPushesAtOnce pushes from several goroutines at once, as an adapter with more than one connection does.
+func TestPushesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tp := &feedtest.Tape{}
+		g := newRig(t, tp, &feedtest.Source{Steps: []feedtest.Step{func(ctx context.Context, sink feed.Sink) error {
+			var wg sync.WaitGroup
+			for i := range 8 {
+				wg.Go(func() {
+					for id := range uint64(200) {
+						if err := sink.Push(ctx, []market.Entry{trade(fmt.Sprint("S", i), id+1)}, nil); err != nil {
+							t.Error(err)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			return nil
+		}}})
+		if err := <-g.ended; err != nil {
+			t.Fatal(err)
+		}
+		checkNumbers(t, tp.Entries())
+		if n := len(tp.Entries(market.KindTrade)); n != 1600 {
+			t.Errorf("got %d trades, want 1600", n)
 		}
 	})
 }

@@ -174,10 +174,13 @@ func (r *Runner) admitOne(c *chunk, e *market.Entry, now market.Time) (kept bool
 	}
 	r.ticks++
 	r.lastTick = now
-	if e.Event > r.lastEvent || r.traits.Past {
+	if r.traits.Past {
 		r.lastEvent = e.Event
+	} else {
+		// A time in the far future is the venue's mistake: the feed's clock must not stand still until then.
+		r.lastEvent = max(r.lastEvent, min(e.Event, e.Received+market.Minute))
 	}
-	r.lastClock = max(r.lastClock, e.Event)
+	r.lastClock = max(r.lastClock, r.lastEvent)
 	return true, nil
 }
 

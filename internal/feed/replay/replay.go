@@ -30,6 +30,7 @@ package replay
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -54,6 +55,20 @@ func Adapter() feed.Adapter {
 		Check: func(u *feed.URL) error {
 			_, err := parse(u)
 			return err
+		},
+		Probe: func(u *feed.URL) error {
+			c, err := parse(u)
+			if err != nil {
+				return err
+			}
+			info, err := os.Stat(c.path)
+			if err != nil {
+				return fmt.Errorf("replay: %w", err)
+			}
+			if info.IsDir() {
+				return fmt.Errorf("replay: %s is a folder, not a file", c.path)
+			}
+			return nil
 		},
 		Open: func(u *feed.URL, start feed.Start) (feed.Source, error) {
 			c, err := parse(u)
