@@ -134,6 +134,7 @@ func bySeq(ticks []tick) []tick {
 func crash(t *testing.T, lives int, data string, end func(*process)) {
 	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0)) //nolint:gosec // moments need not be secret
 	w := newWitness()
+	program(t) // made before the clock runs
 	var slowest time.Duration
 	for life := range lives {
 		began := time.Now()
@@ -179,7 +180,7 @@ func crash(t *testing.T, lives int, data string, end func(*process)) {
 	p.ready(t)
 	w.check(t, p)
 	p.stop(t)
-	out, err := exec.CommandContext(t.Context(), "tapedeck", "verify", "--data", data).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), program(t), "verify", "--data", data).CombinedOutput()
 	if err != nil {
 		t.Errorf("verify: %v\n%s", err, out)
 	}

@@ -79,6 +79,6 @@ func newRoot() *cobra.Command {
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newServe(), newTail(), newVersion())
+	root.AddCommand(newServe(), newTail(), newVerify(), newVersion())
 	return root
 }

@@ -22,8 +22,33 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain makes the test binary stand in for the program, for scripts and for tests that start and kill it.
+// TestMain makes the test binary stand in for the program in scripts.
 func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"tapedeck": main}) }
+
+// build makes the program as users have it, once: the tests that load and kill it say how much it must bear, which the race
+// detector divides by twenty (SQLite is half of the work). The same code runs under the detector in the packages' own tests.
+var build = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "tapedeck-test-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "tapedeck")
+	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput() //nolint:noctx // a test's own deadline ends it
+	if err != nil {
+		return "", fmt.Errorf("go build: %w: %s", err, out)
+	}
+	return path, nil
+})
+
+// program returns the path of the program.
+func program(t *testing.T) string {
+	t.Helper()
+	path, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
 
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: filepath.Join("testdata", "script"), RequireExplicitExec: true})
@@ -73,7 +98,7 @@ func (b *lockedBuffer) String() string {
 func startServer(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := &process{
-		cmd:   exec.Command("tapedeck", append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...), //nolint:noctx // ends by kill or stop
+		cmd:   exec.Command(program(t), append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...), //nolint:noctx // ends by kill or stop
 		log:   new(lockedBuffer),
 		ended: make(chan struct{}),
 	}

@@ -64,6 +64,11 @@ func New(o Options) (*Server, error) {
 		if err != nil {
 			return nil, fmt.Errorf("feeds: %w", err)
 		}
+		for _, u := range urls {
+			if err := s.reg.Probe(u); err != nil {
+				return nil, fmt.Errorf("feeds: %w", err)
+			}
+		}
 		s.feeds = urls
 	}
 	return s, nil
@@ -181,6 +186,9 @@ func (n *node) openFeeds(ctx context.Context) error {
 	return nil
 }
 
+// historyRows is the most that /history gives at once: more than a day of the busiest stock. It is streamed, so it costs no memory.
+const historyRows = 1_000_000
+
 func (n *node) openGateway() (err error) {
 	c := &n.opts.Config
 	var ui fs.FS = web.Files()
@@ -188,7 +196,7 @@ func (n *node) openGateway() (err error) {
 		Tape: n.tape, History: n.store, Feeds: n.feedInfos, Health: n.parts,
 		UI: ui, Logger: n.log.With("part", "gateway"), Registerer: n.metrics, Gatherer: n.metrics,
 		PublicURL: c.PublicURL, Hosts: c.Hosts, Version: n.opts.Version, Drain: c.DrainTimeout / 2,
-		Limits: gateway.Limits{Connections: c.MaxConnections, PerAddress: c.MaxConnectionsAddress, Symbols: c.MaxSubscriptions},
+		Limits: gateway.Limits{Rows: historyRows, Connections: c.MaxConnections, PerAddress: c.MaxConnectionsAddress, Symbols: c.MaxSubscriptions},
 	})
 	return err
 }
