@@ -147,6 +147,7 @@ export class Session {
     this.loading.abort();
     clearTimeout(this.retry);
     clearTimeout(this.settling);
+    this.settling = undefined;
     this.link?.stop();
     this.link = null;
   }
@@ -294,8 +295,9 @@ export class Session {
   /** When a bar has closed, the server's own bar of that time takes the place of ours. */
   private settleSoon(): void {
     if (this.interval.seconds < 60) return;
-    clearTimeout(this.settling);
-    this.settling = setTimeout(() => {
+    // A replay may close bars faster than this; then every pause settles the last few.
+    this.settling ??= setTimeout(() => {
+      this.settling = undefined;
       if (this.interval.seconds === 86400) this.load(this.interval);
       else void this.settle();
     }, settleAfter);

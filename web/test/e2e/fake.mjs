@@ -127,6 +127,24 @@ export const fakeTests = [
   ),
 
   withFake(
+    'a symbol that nobody knows yet appears with its first tick',
+    {},
+    async (visitor, fake) => {
+      const page = await visitor.open(`${fake.url}#symbol=SIM:NEW`);
+      await page.getByText('SIM:NEW is not known here yet.').waitFor();
+      fake.symbols.set('SIM:NEW', {
+        symbol: 'SIM:NEW',
+        name: 'NEW',
+        price: 5000,
+        seq: 0,
+        state: 'live',
+      });
+      const chart = await liveChart(page, 1);
+      equal(chart.symbol, 'SIM:NEW', 'symbol');
+    },
+  ),
+
+  withFake(
     'a symbol without trades begins with the first one',
     { history: 0, rate: 0 },
     async (visitor, fake) => {

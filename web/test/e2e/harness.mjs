@@ -118,6 +118,17 @@ export class Server {
     rmSync(this.data, { recursive: true, force: true });
   }
 
+  /** The newest bars of a symbol, newest first. */
+  async bars(symbol, timeframe, limit) {
+    const query = new URLSearchParams({
+      timeframe,
+      limit,
+      sort: 'desc',
+      start: '1970-01-01T00:00:00Z',
+    });
+    return (await this.json(`v2/stocks/${encodeURIComponent(symbol)}/bars?${query}`)).bars;
+  }
+
   async json(path) {
     const response = await fetch(this.url + path);
     if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);

@@ -30,8 +30,7 @@ const seconds = (text) => Date.parse(text) / 1000;
 
 /** The bars of the server that have closed, in the form that the page has. */
 async function closedBars(server, timeframe, before) {
-  const path = `v2/stocks/${encodeURIComponent('SIM:AAPL')}/bars?timeframe=${timeframe}&limit=1000&sort=desc&start=1970-01-01T00:00:00Z`;
-  const { bars } = await server.json(path);
+  const bars = await server.bars('SIM:AAPL', timeframe, 1000);
   return bars
     .map((b) => ({ t: seconds(b.t), o: b.o, h: b.h, l: b.l, c: b.c, v: b.v, n: b.n }))
     .filter((b) => b.t < before)

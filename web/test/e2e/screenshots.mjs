@@ -14,16 +14,13 @@ export function screenshots(binary) {
         const server = new Server(binary);
         try {
           await server.start(
-            'sim://?symbols=AAPL,MSFT,NVDA,AMZN,GOOGL,META,TSLA,JPM,SPY,QQQ,BTC-USD,ETH-USD&rate=8/s&seed=4',
+            'sim://?symbols=AAPL,MSFT,NVDA,AMZN,GOOGL,META,TSLA,JPM,SPY,QQQ,BTC-USD,ETH-USD&rate=400/s&seed=4',
           );
+          // Enough seconds to fill the chart.
           await until(
-            'two minutes of market',
-            async () => {
-              const rows = await server.json('history?limit=1000&symbol=SIM:AAPL');
-              const span = Date.now() - Date.parse(rows.at(-1)?.timestamp ?? new Date());
-              return span > 110_000 || rows.length === 1000;
-            },
-            180_000,
+            'two and a half minutes of market',
+            async () => (await server.bars('SIM:AAPL', '1Sec', 200)).length > 150,
+            240_000,
           );
           mkdirSync(folder, { recursive: true });
           for (const [colorScheme, name] of [
@@ -36,6 +33,9 @@ export function screenshots(binary) {
               colorScheme,
             });
             await liveChart(page, 10);
+            await until('every sparkline', () =>
+              page.evaluate(() => window.tapedeck.watch.rows.every((row) => row.spark.length > 5)),
+            );
             await page.screenshot({ path: `${folder}${name}.png` });
           }
         } finally {
