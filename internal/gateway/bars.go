@@ -26,6 +26,7 @@ type barMaker struct {
 	loaded map[market.Symbol]tape.Position
 	until  tape.Position // the last of loaded
 
+	// Guarded by the hub's lock.
 	log  []recordBars // by position
 	size int          // events in the log
 }
@@ -81,8 +82,8 @@ func (g *Gateway) newBars(ctx context.Context, listings []market.Listing) (*barM
 	return bm, nil
 }
 
-// push takes in entry i of a record and appends the bars that it caused. The directory knows the symbols already.
-func (m *barMaker) push(events []event, rec *tape.Record, i int, names *directory) []event {
+// push takes in entry i of a record and appends the bars that it caused.
+func (m *barMaker) push(events []event, rec *tape.Record, i int, h *hub) []event {
 	e := &rec.Entries[i]
 	feed := m.machine.Feed(rec.Feed)
 	if rec.Position <= m.until && rec.Position <= m.loaded[e.Symbol] && e.Kind == market.KindTrade {
@@ -96,7 +97,7 @@ func (m *barMaker) push(events []event, rec *tape.Record, i int, names *director
 		if c.Bar.Interval != market.Min1() || !c.Bar.Priced || c.Delta || !c.Closed && !c.Revised {
 			continue
 		}
-		ev := event{entry: int32(i), symbol: names.index[c.Bar.Symbol], channel: chUpdatedBars}
+		ev := event{entry: int32(i), symbol: h.enter(c.Bar.Symbol, rec.Feed), channel: chUpdatedBars}
 		if c.Closed {
 			ev.channel = chBars
 		}

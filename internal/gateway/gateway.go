@@ -91,13 +91,16 @@ func (g *Gateway) Run(ctx context.Context) error {
 
 // warm takes in what history knows, and returns the position from which the hub goes on.
 func (g *Gateway) warm(ctx context.Context) (tape.Position, error) {
-	_, applied := g.opt.History.Applied()
+	epoch, applied := g.opt.History.Applied()
 	listings, err := g.opt.History.Listings(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("read the symbols: %w", err)
 	}
 	b := g.opt.Tape.Bounds()
 	from := min(max(applied+1, b.First), b.Last+1)
+	if applied != 0 && epoch != b.Epoch {
+		from = b.Last + 1 // the position is of another tape
+	}
 	bars, err := g.newBars(ctx, listings)
 	if err != nil {
 		return 0, err

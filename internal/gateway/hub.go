@@ -20,14 +20,14 @@ type hub struct {
 	log   *slog.Logger
 	limit int // entries in the ring
 
-	mu     sync.RWMutex // guards what follows; held for one record at a time
+	mu     sync.RWMutex // guards what follows
 	names  directory
 	blocks []*block // the ring, oldest first
 	first  int      // index of the oldest; those before it are nil
 	size   int      // entries in the ring
 	next   tape.Position
 	ready  bool      // what was on the tape at the start was read
-	bars   *barMaker // nil before start
+	bars   *barMaker // nil before start; its machine belongs to run
 
 	grown atomic.Int64                  // symbols in the directory; read without the lock
 	woken atomic.Pointer[chan struct{}] // closed and replaced when records came
@@ -128,14 +128,11 @@ func (h *hub) skipTo(pos tape.Position) {
 	h.next = max(h.next, pos)
 }
 
-// publish puts a record into the ring.
+// publish puts a record into the ring. The lock is held only for what the sessions see.
 func (h *hub) publish(rec *tape.Record) {
+	b := h.block(rec, h.bars)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	b := h.block(rec, h.bars)
-	if h.bars != nil {
-		h.bars.remember(b)
-	}
 	for i := range b.events {
 		ev := &b.events[i]
 		e := &rec.Entries[ev.entry]
@@ -146,6 +143,9 @@ func (h *hub) publish(rec *tape.Record) {
 			h.names.noteState(ev.symbol, rec.Feed, rec.Through, e.State)
 		case chBars, chUpdatedBars, chDailyBars, chAlerts, chGaps, channels:
 		}
+	}
+	if h.bars != nil {
+		h.bars.remember(b)
 	}
 	h.blocks = append(h.blocks, b)
 	h.size += len(rec.Entries)
@@ -162,14 +162,29 @@ func (h *hub) publish(rec *tape.Record) {
 	}
 }
 
-// block makes the block of a record. The lock is held for writing, because symbols may be new.
+// enter returns the number of a symbol, giving it one if need be.
+func (h *hub) enter(s market.Symbol, feed string) uint32 {
+	h.mu.RLock()
+	id := h.names.index[s]
+	h.mu.RUnlock()
+	if id != 0 {
+		return id
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	id = h.names.enter(s, feed)
+	h.grown.Store(int64(len(h.names.list)))
+	return id
+}
+
+// block makes the block of a record, with the bars that it causes when there is a maker of bars.
 func (h *hub) block(rec *tape.Record, bars *barMaker) *block {
 	b := &block{rec: rec, events: make([]event, 0, len(rec.Entries))}
 	for i := range rec.Entries {
 		e := &rec.Entries[i]
 		ev := event{entry: int32(i)}
 		if e.Symbol != "" {
-			ev.symbol = h.names.enter(e.Symbol, rec.Feed)
+			ev.symbol = h.enter(e.Symbol, rec.Feed)
 		}
 		switch e.Kind {
 		case market.KindTrade:
@@ -191,10 +206,9 @@ func (h *hub) block(rec *tape.Record, bars *barMaker) *block {
 			b.events = append(b.events, ev)
 		}
 		if bars != nil {
-			b.events = bars.push(b.events, rec, i, &h.names)
+			b.events = bars.push(b.events, rec, i, h)
 		}
 	}
-	h.grown.Store(int64(len(h.names.list)))
 	return b
 }
 
@@ -233,12 +247,12 @@ func (h *hub) read(ctx context.Context, pos tape.Position) ([]*block, error) {
 
 // private makes a block that is not put into the ring; nil when the hub has not seen the record yet.
 func (h *hub) private(rec *tape.Record) *block {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if rec.Through >= h.next {
+	if next, _ := h.position(); rec.Through >= next {
 		return nil
 	}
 	b := h.block(rec, nil)
+	h.mu.RLock()
+	defer h.mu.RUnlock()
 	if h.bars != nil {
 		h.bars.recall(b)
 	}

@@ -337,6 +337,23 @@ func (b *bench) do(method, path string, headers ...string) (int, http.Header, st
 	return response.StatusCode, response.Header, string(body)
 }
 
+// isBlocked reports whether a session waits for its client to read, whatever its place on the tape, for as long as we look.
+func (b *bench) isBlocked() bool {
+	b.g.mu.Lock()
+	defer b.g.mu.Unlock()
+	for s := range b.g.sessions {
+		looks := 0
+		for looks < 1000 && s.socket.busy.Load() {
+			looks++
+			runtime.Gosched()
+		}
+		if looks == 1000 {
+			return true
+		}
+	}
+	return false
+}
+
 // client is a WebSocket client.
 type client struct {
 	t  testing.TB

@@ -221,10 +221,13 @@ func TestSlowClient(t *testing.T) {
 	slow.frame() // unknown
 	fast := b.join(`{"action":"subscribe","trades":["SIM:A"]}`)
 	fast.frame()
-	const records, size = 400, 100
+	const size = 100
 	seq := uint64(0)
 	nextFast, nextSlow := map[string]uint64{}, map[string]uint64{}
-	for range records {
+	for left := 50; left > 0; { // so many records after the slow client has blocked its session
+		if left < 50 || b.isBlocked() {
+			left--
+		}
 		entries := make([]market.Entry, size)
 		for i := range entries {
 			seq++
