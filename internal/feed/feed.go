@@ -30,7 +30,8 @@ type Source interface {
 
 	// Run streams into the sink until ctx is done, the connection fails (any error: the source is opened again after a
 	// pause; one marked by Permanent: the feed rests), or there is nothing more to come (nil: the feed is closed). It
-	// returns an error of the sink as it is. It does not return before all goroutines that it started have ended.
+	// returns an error of the sink as it is. It does not return before all goroutines that it started have ended. A panic of
+	// Run is an error like any other; one of a goroutine of its own ends the process.
 	Run(ctx context.Context, sink Sink) error
 }
 

@@ -46,6 +46,7 @@ type layout struct {
 	columns [fields]int // index of the column, -1 when there is none
 	names   []string    // of the columns as the file has them; "column 2" without a header
 	skip    int         // lines with content before the first row: the header and what precedes it
+	passed  int         // of those, lines before the header
 	quotes  bool        // rows are quotes, not trades
 }
 
@@ -69,10 +70,14 @@ func recognise(lines [][]string, mapping map[field]string, c clockwork) (*layout
 		}
 		l, err := header(line, sample, mapping, c)
 		if l == nil && err == nil {
+			if i > 0 && len(line) == len(lines[i-1]) {
+				break // The line before was a row as well, and could not be read.
+			}
 			l, err = bare(line, mapping, c)
 		}
 		if l != nil && err == nil {
 			l.skip += i
+			l.passed = i
 			return l, nil
 		}
 		if first == nil || len(line) > 1 && errors.Is(first, errPreamble) {

@@ -237,6 +237,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 		"Polish":               {"Data,Otwarcie,Zamkniecie\n1980-11-03,1,2\n", "", []string{"Data, Otwarcie, Zamkniecie", "map="}},
 		"no header, seven":     {"1381017600,122.0,122.0,122.0,122.0,0.1,1\n", "", []string{"no header", "7 columns", "map=time=1"}},
 		"no header, quotes?":   {"20161230 21:37:57,1.05185,1.05197\n", "", []string{"no header", "map="}},
+		"first row broken":     {"x,1,1\n1315922016,5.8,1.0\n", "", []string{"no header", "x,1,1"}},
 		"map of nothing":       {"time,price\n1,1\n", "&map=price=cost", []string{"map=price=cost", "time, price"}},
 		"prose":                {"Dear Sir,\nplease find the prices.\n", "", []string{"columns not recognised"}},
 		"one column":           {"hello\nworld\n", "", []string{"one column"}},

@@ -160,6 +160,9 @@ func (s *source) nextPass() {
 // play plays the rest of a pass.
 func (s *source) play(ctx context.Context, sink feed.Sink, t *table) error {
 	s.decoder = newDecoder(t.layout, s.config)
+	if n := t.layout.passed; n > 0 && s.start.Log != nil && s.place.pass == 0 {
+		s.start.Log.InfoContext(ctx, "lines before the header are passed over", "file", s.config.path, "lines", n)
+	}
 	if !s.config.now {
 		s.shift = s.place.span * market.Time(s.place.pass)
 	} else if s.place.pass > 0 {
