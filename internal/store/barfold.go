@@ -104,10 +104,8 @@ func (f *fold) loadBars(ctx context.Context) (err error) {
 	for name := range clocks {
 		f.feed(name)
 	}
-	for _, st := range f.symbols {
-		if err := f.loadOpen(ctx, st); err != nil {
-			return err
-		}
+	if err := f.loadOpen(ctx); err != nil {
+		return err
 	}
 	if err := f.loadGaps(ctx); err != nil {
 		return err
@@ -123,24 +121,48 @@ func (f *fold) loadBars(ctx context.Context) (err error) {
 	return nil
 }
 
-// loadOpen loads the bars of a symbol that are not final, and of each interval the newest.
-func (f *fold) loadOpen(ctx context.Context, st *symbolState) error {
-	feed := f.feed(st.listing.Feed)
-	for _, v := range kept() {
-		bars, err := readBars(ctx, f.writer.conn, nil, st.symbol, v,
-			"symbol = ? AND interval = ? AND (final = 0 OR start = (SELECT max(start) FROM bar_rows WHERE symbol = ? AND interval = ?))"+
-				" ORDER BY start", st.id, intervalID(v), st.id, intervalID(v))
-		if err != nil {
-			return err
-		}
-		for _, b := range bars {
-			b.Gappy = b.Gappy && b.Final // loadGaps marks the others again, so that they know by which gap
-			if err := feed.Load(b); err != nil {
-				return err
-			}
+// loadOpen loads the bars that are not final, and the newest final one of each symbol and interval.
+func (f *fold) loadOpen(ctx context.Context) error {
+	bySymbol := make(map[int64]*symbolState, len(f.symbols))
+	for _, st := range f.symbols {
+		bySymbol[st.id] = st
+	}
+	for _, where := range []string{
+		"bar_rows b WHERE final = 0 ORDER BY symbol, interval, start",
+		"symbols s CROSS JOIN (VALUES (1), (60), (3600), (86400)) i CROSS JOIN bar_rows b" +
+			" WHERE b.symbol = s.id AND b.interval = i.column1 AND final = 1" +
+			" AND b.start = (SELECT max(start) FROM bar_rows m WHERE m.symbol = s.id AND m.interval = i.column1)",
+	} {
+		if err := f.loadSome(ctx, "SELECT "+prefixed("b.", barColumns)+" FROM "+where, bySymbol); err != nil {
+			return fmt.Errorf("read open bars: %w", mark(err))
 		}
 	}
 	return nil
+}
+
+func (f *fold) loadSome(ctx context.Context, query string, bySymbol map[int64]*symbolState) error {
+	rows, err := f.writer.conn.QueryContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var b market.Bar
+		id, err := scanBar(rows, &b)
+		if err != nil {
+			return err
+		}
+		st := bySymbol[id]
+		if st == nil {
+			return fmt.Errorf("bar of symbol %d, which is not there: %w", id, ErrCorrupt)
+		}
+		b.Symbol = st.symbol
+		b.Gappy = b.Gappy && b.Final // loadGaps marks the others again, so that they know by which gap
+		if err := f.feed(st.listing.Feed).Load(b); err != nil {
+			return fmt.Errorf("%w: %w", err, ErrCorrupt)
+		}
+	}
+	return rows.Err()
 }
 
 // loadGaps tells the candles of all gaps of the tape, in its order.

@@ -78,32 +78,39 @@ func truth(b bool) int64 {
 	return 0
 }
 
-// scanBar reads a row of barColumns; the symbol and the interval are the caller's.
-func scanBar(row scanner, b *market.Bar) error {
+// scanBar reads a row of barColumns into b, but for its symbol, whose id it returns, and its interval, which only a bar that has
+// none yet is given.
+func scanBar(row scanner, b *market.Bar) (symbol int64, err error) {
 	var (
 		coefs            [4]int64
 		exps             [4]int
 		volume, turnover string
-		symbol, interval int64
+		interval         int64
 	)
 	if err := row.Scan(&symbol, &interval, &b.Start, &b.End, &coefs[0], &coefs[1], &coefs[2], &coefs[3],
 		&exps[0], &exps[1], &exps[2], &exps[3], &volume, &turnover, &b.Count, &b.OpenAt, &b.OpenSeq, &b.CloseAt, &b.CloseSeq,
 		&b.FirstSeq, &b.LastSeq, &b.Rev, &b.Final, &b.Gappy, &b.Priced); err != nil {
-		return err
+		return 0, err
 	}
-	var err error
+	if b.Interval == (market.Interval{}) {
+		for _, v := range kept() {
+			if intervalID(v) == interval {
+				b.Interval = v
+			}
+		}
+	}
 	for i, d := range [...]*market.Decimal{&b.Open, &b.High, &b.Low, &b.Close} {
 		if *d, err = market.NewDecimal(coefs[i], exps[i]); err != nil {
-			return fmt.Errorf("price of a bar: %w: %w", err, ErrCorrupt)
+			return 0, fmt.Errorf("price of a bar: %w: %w", err, ErrCorrupt)
 		}
 	}
 	if b.Volume, err = market.ParseWide(volume); err != nil {
-		return fmt.Errorf("volume of a bar: %w: %w", err, ErrCorrupt)
+		return 0, fmt.Errorf("volume of a bar: %w: %w", err, ErrCorrupt)
 	}
 	if b.Turnover, err = market.ParseWide(turnover); err != nil {
-		return fmt.Errorf("turnover of a bar: %w: %w", err, ErrCorrupt)
+		return 0, fmt.Errorf("turnover of a bar: %w: %w", err, ErrCorrupt)
 	}
-	return nil
+	return symbol, nil
 }
 
 // readBars appends the bars that a query for barColumns finds.
@@ -117,7 +124,7 @@ func readBars(ctx context.Context, q querier, dst []market.Bar, symbol market.Sy
 	defer rows.Close()
 	for rows.Next() {
 		b := market.Bar{Symbol: symbol, Interval: interval}
-		if err := scanBar(rows, &b); err != nil {
+		if _, err := scanBar(rows, &b); err != nil {
 			return dst, fmt.Errorf("read bars of %s: %w", symbol, mark(err))
 		}
 		dst = append(dst, b)
@@ -131,7 +138,7 @@ func readBars(ctx context.Context, q querier, dst []market.Bar, symbol market.Sy
 // readBar returns the stored bar with a start, or the zero Bar.
 func readBar(ctx context.Context, q querier, id int64, of *market.Bar) (market.Bar, error) {
 	b := market.Bar{Symbol: of.Symbol, Interval: of.Interval}
-	err := scanBar(q.QueryRowContext(ctx, "SELECT "+barColumns+" FROM bar_rows WHERE symbol = ? AND interval = ? AND start = ?",
+	_, err := scanBar(q.QueryRowContext(ctx, "SELECT "+barColumns+" FROM bar_rows WHERE symbol = ? AND interval = ? AND start = ?",
 		id, intervalID(of.Interval), int64(of.Start)), &b)
 	if errors.Is(err, sql.ErrNoRows) {
 		return market.Bar{}, nil

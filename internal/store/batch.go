@@ -120,7 +120,7 @@ func (f *fold) record(ctx context.Context, rec *tape.Record) error {
 	switch {
 	case rec.Ordinal > p.entries:
 		f.missing(rec, rec.Ordinal-p.entries)
-	case rec.Ordinal < p.entries:
+	case rec.Ordinal < p.entries && damage(rec) == 0:
 		f.log.Error("the tape numbers entries again", "position", uint64(rec.Position), "ordinal", rec.Ordinal, "entries", p.entries)
 	}
 	p.entries = rec.Ordinal

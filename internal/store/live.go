@@ -56,11 +56,11 @@ func (v *live) load(ctx context.Context, s *Store) error {
 	if err != nil {
 		return err
 	}
+	if err := readNewest(ctx, s, tx, series); err != nil {
+		return err
+	}
 	listings := make(map[market.Symbol]*market.Listing, len(series))
 	for _, st := range series {
-		if err := st.readNewest(ctx, s, tx); err != nil {
-			return err
-		}
 		l := st.listing
 		listings[st.symbol] = &l
 	}

@@ -41,7 +41,7 @@ type Options struct {
 	Busy time.Duration
 
 	// CheckSize is the size in bytes up to which a file that was not closed cleanly is checked before Open returns; a larger
-	// one is checked while it is in use. 0 is 256 MiB, which takes a second or two.
+	// one is checked while it is in use. 0 is 128 MiB, which takes about a second.
 	CheckSize int64
 }
 
@@ -64,7 +64,7 @@ type Store struct {
 
 const (
 	defaultBusy      = 5 * time.Second
-	defaultCheckSize = 256 << 20
+	defaultCheckSize = 128 << 20
 
 	// maxReaders bounds the memory of the readers' page caches; what comes beyond waits.
 	maxReaders = 4

@@ -29,8 +29,10 @@ type Recorder struct {
 
 	ticks           int           // of a transaction
 	delay, maxDelay time.Duration // between attempts
-	onRetry         func(error)   // for tests, may be nil
-	onCommit        func(tape.Position)
+
+	// For tests; may be nil. They run in the goroutine of Run.
+	onRetry  func(error)         // before each pause
+	onCommit func(tape.Position) // after each transaction
 }
 
 // NewRecorder returns a recorder that fills the store from the tape once Run is called. A store has one recorder.
@@ -51,6 +53,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 		return errors.New("the recorder runs already")
 	}
 	defer r.running.Store(false)
+	r.store.health.stopped(nil)
 	err := r.run(ctx)
 	if ctx.Err() != nil {
 		r.store.health.recording(nil)

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"strconv"
@@ -141,30 +140,13 @@ func tickTable(kind market.Kind) string {
 // scanner is a row of an answer.
 type scanner interface{ Scan(dest ...any) error }
 
-func (t *tick) scan(row scanner, kind market.Kind) error {
+// scan reads a row of tickColumns and of what follows them.
+func (t *tick) scan(row scanner, kind market.Kind, more ...any) error {
+	to := append(make([]any, 0, 10), &t.event, &t.seq, &t.n, &t.delay, &t.price, &t.size, &t.form)
 	if kind == market.KindTrade {
-		return row.Scan(&t.event, &t.seq, &t.n, &t.delay, &t.price, &t.size, &t.form, &t.id)
+		to = append(to, &t.id)
+	} else {
+		to = append(to, &t.ask, &t.askSize)
 	}
-	return row.Scan(&t.event, &t.seq, &t.n, &t.delay, &t.price, &t.size, &t.form, &t.ask, &t.askSize)
-}
-
-// readTick returns one tick by its key.
-func (s *Store) readTick(ctx context.Context, q querier, kind market.Kind, symbol market.Symbol, id, event, seq int64) (market.Entry, error) {
-	var (
-		t tick
-		r market.Row
-	)
-	row := q.QueryRowContext(ctx, "SELECT "+tickColumns(kind)+" FROM "+tickTable(kind)+
-		" WHERE symbol = ? AND event = ? AND seq = ?", id, event, seq)
-	if err := t.scan(row, kind); err != nil {
-		return market.Entry{}, fmt.Errorf("%s %d of %s: %w", kind, seq, symbol, mark(err))
-	}
-	f, err := s.forms.get(ctx, q, t.form)
-	if err != nil {
-		return market.Entry{}, err
-	}
-	if err := t.row(&r, kind, symbol, f); err != nil {
-		return market.Entry{}, fmt.Errorf("%s %d of %s: %w", kind, seq, symbol, err)
-	}
-	return r.Entry, nil
+	return row.Scan(append(to, more...)...)
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+	"strings"
 
 	"tapedeck/internal/market"
 )
@@ -150,22 +151,64 @@ func (r *series) set(v [4]sql.NullInt64) {
 	r.newest, r.newestTime = v[2].Int64, market.Time(v[3].Int64)
 }
 
-// readNewest fills in the last trade and the last quote.
-func (st *symbolState) readNewest(ctx context.Context, s *Store, q querier) (err error) {
+// readNewest fills in the last trade and the last quote of each symbol.
+func readNewest(ctx context.Context, s *Store, q querier, list []*symbolState) error {
+	byID := make(map[int64]*symbolState, len(list))
+	for _, st := range list {
+		byID[st.id] = st
+	}
 	for _, kind := range [...]market.Kind{market.KindTrade, market.KindQuote} {
-		r := st.series(kind)
-		if r.count == 0 {
-			continue
-		}
-		e, err := s.readTick(ctx, q, kind, st.symbol, st.id, int64(r.newestTime), r.newest)
+		found, err := readNewestOf(ctx, q, kind)
 		if err != nil {
-			return err
+			return fmt.Errorf("read the newest %ss: %w", kind, mark(err))
 		}
-		if kind == market.KindTrade {
-			st.listing.LastTrade = e
-		} else {
-			st.listing.LastQuote = e
+		for i := range found {
+			st := byID[found[i].symbol]
+			f, err := s.forms.get(ctx, q, found[i].form)
+			if err != nil {
+				return err
+			}
+			var r market.Row
+			if err := found[i].row(&r, kind, st.symbol, f); err != nil {
+				return fmt.Errorf("newest %s of %s: %w: %w", kind, st.symbol, err, ErrCorrupt)
+			}
+			if kind == market.KindTrade {
+				st.listing.LastTrade = r.Entry
+			} else {
+				st.listing.LastQuote = r.Entry
+			}
 		}
 	}
 	return nil
+}
+
+// symbolTick is a tick with the id of its symbol.
+type symbolTick struct {
+	symbol int64
+	tick
+}
+
+func readNewestOf(ctx context.Context, q querier, kind market.Kind) ([]symbolTick, error) {
+	name := kind.String()
+	rows, err := q.QueryContext(ctx, fmt.Sprintf("SELECT %s, s.id FROM symbols s CROSS JOIN %s r"+
+		" WHERE r.symbol = s.id AND r.event = s.newest_%s_time AND r.seq = s.newest_%s", prefixed("r.", tickColumns(kind)),
+		tickTable(kind), name, name))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []symbolTick
+	for rows.Next() {
+		var t symbolTick
+		if err := t.scan(rows, kind, &t.symbol); err != nil {
+			return nil, err
+		}
+		out = append(out, t)
+	}
+	return out, rows.Err()
+}
+
+// prefixed puts a prefix before each of the columns.
+func prefixed(prefix, columns string) string {
+	return prefix + strings.ReplaceAll(columns, ", ", ", "+prefix)
 }
