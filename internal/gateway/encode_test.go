@@ -172,7 +172,7 @@ func FuzzClientMessage(f *testing.F) {
 }
 
 func FuzzPageToken(f *testing.F) {
-	f.Add(pageToken{symbol: "SIM:AAPL", key: market.TickKey{Event: t0, Seq: 42}, hash: 7}.String())
+	f.Add(pageToken{symbol: "SIM:AAPL", key: market.TickKey{Event: t0, Seq: 42}, hash: 7, from: t0 - 1}.String())
 	f.Add(pageToken{symbol: "X:Y", key: market.TickKey{Event: -1}}.String())
 	f.Add("")
 	f.Add("AAAA")

@@ -97,6 +97,9 @@ func (g *guard) check(r *http.Request) *problem {
 			detail: "this server does not answer to that name; an operator can add it to the allowed hosts",
 		}
 	}
+	if !isClean(r.URL.EscapedPath()) {
+		return &problem{status: http.StatusNotFound, parameter: "path", value: r.URL.Path, detail: "there is nothing at this address"}
+	}
 	if n := len(r.URL.RequestURI()); n > g.limits.Header/2 {
 		return &problem{status: http.StatusRequestURITooLong, detail: "the address is longer than is served"}
 	}
@@ -116,6 +119,20 @@ func (g *guard) check(r *http.Request) *problem {
 		return &problem{status: http.StatusForbidden, parameter: "Origin", value: r.Header.Get("Origin"), detail: "requests of other web pages are refused"}
 	}
 	return nil
+}
+
+// isClean reports whether a path is without empty parts and dots. The router would send who asks for another on to an address without
+// the prefix that a proxy may have put before it.
+func isClean(path string) bool {
+	if !strings.HasPrefix(path, "/") || strings.Contains(path, "//") {
+		return false
+	}
+	for part := range strings.SplitSeq(path, "/") {
+		if part == "." || part == ".." {
+			return false
+		}
+	}
+	return true
 }
 
 // mayStream reports whether a stream may be opened: from the page, from an origin that was configured, or by a program that is

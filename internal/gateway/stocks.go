@@ -57,8 +57,11 @@ func (g *Gateway) pageQuery(p params, what string, symbols []named) (*pageQuery,
 	b = binary.LittleEndian.AppendUint64(b, uint64(q.to))
 	_, _ = h.Write(b) // a hash takes everything
 	q.hash = h.Sum32()
-	text, ok := p["page_token"]
-	if !ok || text == "" {
+	text := p["page_token"]
+	if text == "" {
+		if q.from == 0 && q.to == 0 && p["start"] == "" {
+			q.from = g.today(symbols)
+		}
 		return q, nil
 	}
 	t, err := parseToken(text)
@@ -70,22 +73,20 @@ func (g *Gateway) pageQuery(p params, what string, symbols []named) (*pageQuery,
 		return nil, bad("page_token", text, "the token is of another question: ask the same again with the token added")
 	}
 	q.token = &t
+	q.from = t.from
 	q.symbols = symbols[i:]
 	return q, nil
 }
 
-// start returns where a symbol's answer begins. Without a start and an end that is the midnight (UTC) of the day of its newest tick: as
-// at Alpaca for a live market, and of use for one that is played from a file.
-func (q *pageQuery) start(g *Gateway, n named) market.Time {
-	if q.from != 0 || q.to != 0 {
-		return q.from
+// today returns where an answer begins that was asked for without a start and an end: midnight (UTC) of the day of the newest tick of
+// the symbols. As at Alpaca for a live market, and of use for one that is played from a file.
+func (g *Gateway) today(symbols []named) market.Time {
+	var newest market.Time
+	for _, n := range symbols {
+		l := g.hub.listing(n.id)
+		newest = max(newest, l.trade.Event, l.quote.Event)
 	}
-	l := g.hub.listing(n.id)
-	newest := max(l.trade.Event, l.quote.Event)
-	if now := market.FromStd(time.Now()); newest > now {
-		newest = now
-	}
-	return newest.Floor(24 * market.Hour)
+	return min(newest, market.FromStd(time.Now())).Floor(24 * market.Hour)
 }
 
 // asked returns the symbols that a request names: the one in its path or those in its query.
@@ -121,7 +122,7 @@ func (g *Gateway) ticks(kind market.Kind, what string) func(http.ResponseWriter,
 		page := &pageWriter{answer: a, single: single, what: what, left: q.limit}
 		page.open()
 		err = q.eachTick(r.Context(), g, kind, page)
-		page.close(q.hash, list[0].text)
+		page.close(q, list[0].text)
 		return a.finish(err)
 	}
 }
@@ -130,7 +131,7 @@ func (g *Gateway) ticks(kind market.Kind, what string) func(http.ResponseWriter,
 func (q *pageQuery) eachTick(ctx context.Context, g *Gateway, kind market.Kind, page *pageWriter) error {
 	for i, n := range q.symbols {
 		tq := market.TickQuery{
-			Kind: kind, Symbol: n.symbol, From: q.start(g, n), To: q.to, Limit: page.left + 1, Descending: q.descending,
+			Kind: kind, Symbol: n.symbol, From: q.from, To: q.to, Limit: page.left + 1, Descending: q.descending,
 		}
 		if q.token != nil && i == 0 {
 			tq.After = &q.token.key
@@ -193,7 +194,7 @@ func (g *Gateway) bars(w http.ResponseWriter, r *http.Request) error {
 	var bars []market.Bar
 	for i, n := range q.symbols {
 		bq := market.BarQuery{
-			Symbol: n.symbol, Interval: interval, From: q.start(g, n), To: q.to, Limit: page.left + 1, Descending: q.descending,
+			Symbol: n.symbol, Interval: interval, From: q.from, To: q.to, Limit: page.left + 1, Descending: q.descending,
 		}
 		if q.token != nil && i == 0 {
 			if q.descending {
@@ -220,7 +221,7 @@ func (g *Gateway) bars(w http.ResponseWriter, r *http.Request) error {
 			break
 		}
 	}
-	page.close(q.hash, list[0].text)
+	page.close(q, list[0].text)
 	w.Header().Set(CursorHeader, tape.Cursor{Epoch: epoch, Position: *asOf, Index: tape.AllEntries}.String())
 	return a.finish(nil)
 }
@@ -279,14 +280,14 @@ func (p *pageWriter) end() {
 	}
 }
 
-func (p *pageWriter) close(hash uint32, symbol string) {
+func (p *pageWriter) close(q *pageQuery, symbol string) {
 	if p.single {
 		p.b = appendString(append(p.b, `],"symbol":`...), symbol)
 	} else {
 		p.b = append(p.b, '}')
 	}
 	if p.full && p.last != nil {
-		p.last.hash = hash
+		p.last.hash, p.last.from = q.hash, q.from
 		p.b = appendString(append(p.b, `,"next_page_token":`...), p.last.String())
 	} else {
 		p.b = append(p.b, `,"next_page_token":null`...)

@@ -400,3 +400,37 @@ func TestBars(t *testing.T) {
 		t.Errorf("got %v, want b, d, u", kinds)
 	}
 }
+
+// stale is history whose bars are newer than the position that it says, as when it records while the gateway starts.
+type stale struct {
+	*memHistory
+	applied tape.Position
+}
+
+func (s stale) Applied() (tape.Epoch, tape.Position) {
+	epoch, _ := s.memHistory.Applied()
+	return epoch, s.applied
+}
+
+// TestBarsAfterRestart starts a gateway in the middle of a minute: the bar of that minute holds the trades from before, each once.
+func TestBarsAfterRestart(t *testing.T) {
+	for _, applied := range []tape.Position{0, 1, 3, 5} {
+		t.Run(fmt.Sprint("applied=", applied), func(t *testing.T) {
+			m := newMemTape()
+			for i := range 5 {
+				m.put("sim", trade("SIM:A", uint64(i+1), 1000+int64(i), t0+market.Time(i)*market.Second))
+			}
+			b := serve(t, m, func(o *Options) {
+				h, ok := o.History.(*memHistory)
+				if !ok {
+					t.Fatalf("got a %T", o.History)
+				}
+				o.History = stale{h, applied}
+			})
+			c := b.join(`{"action":"subscribe","bars":["SIM:A"]}`)
+			m.put("sim", trade("SIM:A", 6, 2000, t0+30*market.Second))
+			m.put("sim", market.Heartbeat{Event: t0 + 62*market.Second, Received: t0 + 62*market.Second}.Entry())
+			c.want(`[{"T":"b","S":"SIM:A","o":10.00,"h":20.00,"l":10.00,"c":20.00,"v":600,"t":"2026-11-23T14:30:00Z","n":6,"vw":11.683333}]`)
+		})
+	}
+}

@@ -152,7 +152,7 @@ func TestWireControl(t *testing.T) {
 	for name, path := range map[string]string{
 		"rest-trades.json":  "/v2/stocks/AAPL/trades?start=2026-11-23",
 		"rest-quotes.json":  "/v2/stocks/quotes?symbols=AAPL,BTC/USD&start=2026-11-23",
-		"rest-bars.json":    "/v2/stocks/AAPL/bars?timeframe=1Min&limit=1",
+		"rest-bars.json":    "/v2/stocks/AAPL/bars?timeframe=1Min&limit=1&start=2026-11-23",
 		"rest-symbols.json": "/v1/symbols",
 		"rest-history.json": "/history?limit=3",
 		"problem.json":      "/history?symbol=APL",
