@@ -399,6 +399,20 @@ func TestLaterPassesGoOnInTime(t *testing.T) {
 	}
 }
 
+func TestPassesEndBeforeTimeDoes(t *testing.T) {
+	path := write(t, "file.csv", "date,price\n1950-01-03,1\n2020-01-03,2\n")
+	var sink feedtest.Sink
+	err := open(t, "replay://"+path+"?speed=max&loop=true", feed.Start{}).Run(t.Context(), &sink)
+	if !feed.IsPermanent(err) || !strings.Contains(err.Error(), "2262") {
+		t.Errorf("got %v", err)
+	}
+	for _, e := range sink.Entries() {
+		if y := e.Event.Std().Year(); y < 1950 || y > 2262 {
+			t.Errorf("got a trade of %v", e.Event)
+		}
+	}
+}
+
 func TestShiftToNow(t *testing.T) {
 	at, entries := arrivals(t, "shift=now&speed=1&loop=true", 10)
 	for i, e := range entries {
@@ -431,6 +445,45 @@ func TestClockBetweenRows(t *testing.T) {
 		}
 		if err := <-done; err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+// TestHeartbeatsInRecordedTime runs a feed over a quiet stretch: the tape learns that time passed, in the time of the recording.
+func TestHeartbeatsInRecordedTime(t *testing.T) {
+	path := write(t, "file.csv", recorded)
+	synctest.Test(t, func(t *testing.T) {
+		tp := &feedtest.Tape{}
+		reg := feed.NewRegistry(replay.Adapter())
+		u, err := reg.Parse("replay://" + path + "?speed=2")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := feed.NewWriter(t.Context(), feed.WriterOptions{Tape: tp})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := feed.NewRunner(feed.RunnerOptions{URL: u, Open: reg.Open, Writer: w, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, e := range tp.Entries() {
+			got = append(got, fmt.Sprintf("%s %s %v", e.Kind, e.State, e.Event.Sub(1700000000*market.Second)))
+		}
+		want := []string{
+			"status live 0s", "trade unknown 0s", "trade unknown 1s", "trade unknown 1s",
+			"heartbeat unknown 4s", "heartbeat unknown 6s", "heartbeat unknown 8s", "heartbeat unknown 10s",
+			"trade unknown 11s", "trade unknown 12s", "status closed 12s",
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+		if info := r.Info(); info.Label != "REPLAY" || info.State != market.StateClosed || info.Latency != 0 {
+			t.Errorf("got %+v", info)
 		}
 	})
 }

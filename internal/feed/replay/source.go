@@ -117,7 +117,9 @@ func (s *source) Run(ctx context.Context, sink feed.Sink) error {
 			s.offset = s.place.append(s.offset[:0])
 			return sink.Push(ctx, nil, s.offset)
 		}
-		s.nextPass()
+		if err := s.nextPass(); err != nil {
+			return err
+		}
 		if f, id, err = openFile(s.config); err != nil {
 			return err
 		}
@@ -147,14 +149,18 @@ func (s *source) finish() error {
 }
 
 // nextPass begins another pass: later than the last by the length of the file and a usual step between two rows.
-func (s *source) nextPass() {
+func (s *source) nextPass() error {
 	if s.place.span == 0 {
 		length := s.place.last - s.place.first
 		s.place.span = length + max(length/market.Time(max(s.place.rows, 2)-1), 1)
 	}
 	s.place.pass++
+	if left := (math.MaxInt64 - max(s.place.last, 0)) / max(s.place.span, 1); s.place.span <= 0 || s.place.pass >= uint64(left) {
+		return feed.Permanent(fmt.Errorf("%s: after %d passes the times of the next would be beyond the year 2262", s.config.path, s.place.pass))
+	}
 	s.place.rows = 0
 	s.rng = rand.New(rand.NewPCG(s.config.seed, s.place.pass))
+	return nil
 }
 
 // play plays the rest of a pass.

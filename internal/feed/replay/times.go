@@ -118,7 +118,7 @@ func parseEpoch(s []byte) (market.Time, bool) {
 	case whole < 1e17:
 		unit = market.Second / 1e6
 	}
-	if unit == market.Second && whole > 9_000_000_000 { // 2255; further on a Time ends.
+	if whole > 9_000_000_000_000_000_000/int64(unit) { // In 2255; soon after, Time ends.
 		return 0, false
 	}
 	t := market.Time(whole) * unit
