@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -108,4 +110,35 @@ func compareHistory(t *testing.T, body []byte, want []row, symbol string) {
 	if len(ids) != len(got) {
 		t.Errorf("got %d different ids for %d rows", len(ids), len(got))
 	}
+}
+
+// TestReplayTwoColumns plays the tutorial's kind of file, whose times are ahead of the clock: they count like any others.
+func TestReplayTwoColumns(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "prices.csv")
+	if err := os.WriteFile(path, []byte("timestamp,price\n2131-05-01 09:30:00,187.40\n2131-05-01 09:30:10,187.4200\n2131-05-01 09:31:02,193.02\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := startServer(t, "--data", t.TempDir(), "--feed", "replay://"+path+"?symbol=SPY&speed=max")
+	body := p.until(t, "/history", func(_ int, body []byte) bool { return countOf(body) == 3 })
+	const want = `[{"id":4,"timestamp":"2131-05-01T09:31:02Z","symbol":"REPLAY:SPY","price":193.02},` +
+		`{"id":3,"timestamp":"2131-05-01T09:30:10Z","symbol":"REPLAY:SPY","price":187.4200},` +
+		`{"id":2,"timestamp":"2131-05-01T09:30:00Z","symbol":"REPLAY:SPY","price":187.40}]`
+	if got := strings.TrimSpace(string(body)); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	status, _, body, err := p.get(t.Context(), "/v2/stocks/SPY/bars?timeframe=1Min")
+	var v struct {
+		Bars []struct {
+			T       string
+			O, H, L json.RawMessage
+			N       int
+		}
+	}
+	if err == nil {
+		err = json.Unmarshal(body, &v)
+	}
+	if err != nil || status != http.StatusOK || len(v.Bars) != 2 || v.Bars[0].N != 2 || string(v.Bars[0].H) != "187.4200" {
+		t.Errorf("bars: %d %v %s", status, err, body)
+	}
+	p.stop(t)
 }

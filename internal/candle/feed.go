@@ -54,8 +54,9 @@ func (f *Feed) Push(e *market.Entry) error {
 	return nil
 }
 
+// tooFarAhead tells whether a venue's clock is wrong about an entry. The times of a file have nothing to do with its arrival.
 func (f *Feed) tooFarAhead(e *market.Entry, at market.Time) bool {
-	return e.Received != 0 && at > e.Received && at-e.Received > f.m.ahead
+	return e.Flags&market.FlagImported == 0 && e.Received != 0 && at > e.Received && at-e.Received > f.m.ahead
 }
 
 // Advance moves the clock of the feed to a time and closes what is due. A clock does not go back.

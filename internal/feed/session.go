@@ -159,6 +159,9 @@ func (r *Runner) admitOne(c *chunk, e *market.Entry, now market.Time) (kept bool
 	r.queue.add(c, e, l.counter)
 	e = &c.entries[len(c.entries)-1]
 	e.Seq = 0
+	if r.traits.Past {
+		e.Flags |= market.FlagImported
+	}
 	if e.Received == 0 {
 		e.Received = now
 	}

@@ -48,7 +48,7 @@ type Flags uint8
 // The flags. Their numbers are part of the tape's format.
 const (
 	FlagBackfilled  Flags = 1 << 0 // fetched after the fact to fill a hole
-	FlagImported    Flags = 1 << 1 // came from a file by the import command
+	FlagImported    Flags = 1 << 1 // came from a file, import or replay: its times need not be of now
 	FlagNoEventTime Flags = 1 << 2 // the venue sent no usable time; Event is Received
 	FlagDamage      Flags = 1 << 3 // a gap that stands for a damaged part of the tape itself
 	FlagFilled      Flags = 1 << 4 // a gap that was filled later
