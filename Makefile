@@ -15,6 +15,9 @@ LDFLAGS   := -s -w -buildid= -X main.version=$(VERSION)
 BUILD     := go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
 PLATFORMS := linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
+# Our packages, and not those that npm packages bring along below web/node_modules.
+PACKAGES := $(patsubst %,./%/...,$(wildcard cmd internal bench)) ./web
+
 # What the steps depend on (git path specs, see tools/once.sh).
 GO_INPUTS  := go.mod go.sum cmd internal bench testdata examples docs README.md 'web/*.go' web/dist
 WEB_INPUTS := web testdata
@@ -55,11 +58,11 @@ lint: lint-go lint-tidy lint-dead lint-build ## linters, module files, dead code
 
 .PHONY: fmt
 fmt: .cache/bin/golangci-lint ## format the Go code
-	.cache/bin/golangci-lint fmt ./...
+	.cache/bin/golangci-lint fmt $(PACKAGES)
 
 .PHONY: bench
 bench: ## run the benchmarks (BENCH=pattern COUNT=10 for benchstat)
-	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PACKAGES)
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME each
@@ -90,7 +93,7 @@ clean: ## remove what was built; the tape and history in the data folder are not
 
 .PHONY: vet
 vet:
-	@$(ONCE) vet $(GO_INPUTS) -- go vet ./...
+	@$(ONCE) vet $(GO_INPUTS) -- go vet $(PACKAGES)
 
 # Without a C compiler there is no race detector; the tests still run, and the step says what is missing.
 .PHONY: test-go
@@ -99,7 +102,7 @@ test-go: deps-go vet
 	command -v gcc >/dev/null || command -v cc >/dev/null || \
 	  { race=; cgo=0; echo '== go-test: no C compiler, so without the race detector' >&2; }; \
 	CGO_ENABLED=$$cgo $(ONCE) go-test $(GO_INPUTS) -- \
-	  go test $$race -vet=off -shuffle=on -timeout 15m $(GOTESTFLAGS) ./...
+	  go test $$race -vet=off -shuffle=on -timeout 15m $(GOTESTFLAGS) $(PACKAGES)
 
 .PHONY: deps-go
 deps-go:
@@ -144,7 +147,7 @@ web-e2e: .cache/npm.stamp
 
 .PHONY: lint-go
 lint-go: .cache/bin/golangci-lint
-	@$(ONCE) golangci-lint $(GO_INPUTS) .golangci.yml tools -- .cache/bin/golangci-lint run ./...
+	@$(ONCE) golangci-lint $(GO_INPUTS) .golangci.yml tools -- .cache/bin/golangci-lint run $(PACKAGES)
 
 .PHONY: lint-tidy
 lint-tidy:
@@ -154,12 +157,12 @@ lint-tidy:
 .PHONY: lint-dead
 lint-dead: .cache/bin/deadcode
 	@$(ONCE) deadcode $(GO_INPUTS) tools -- \
-	  bash -c 'found=$$(.cache/bin/deadcode -test ./...) && { [ -z "$$found" ] || { echo "$$found"; exit 1; }; }'
+	  bash -c 'found=$$(.cache/bin/deadcode -test $(PACKAGES)) && { [ -z "$$found" ] || { echo "$$found"; exit 1; }; }'
 
 # The packages that do arithmetic are also checked where an int has 32 bits.
 .PHONY: lint-build
 lint-build:
-	@$(ONCE) build-nocgo $(GO_INPUTS) -- go build -o /dev/null ./...
+	@$(ONCE) build-nocgo $(GO_INPUTS) -- go build -o /dev/null $(PACKAGES)
 	@GOARCH=386 $(ONCE) vet-386 $(GO_INPUTS) -- go vet ./internal/market/... ./internal/candle/... ./internal/tape/...
 
 .cache/bin/golangci-lint .cache/bin/deadcode: tools/go.mod tools/go.sum
