@@ -10,11 +10,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
+
+	"tapedeck/internal/market"
 )
 
 // TestBadMessages sends what a client must not: each is answered by an error that says what is wrong, and the stream goes on.
@@ -210,6 +213,52 @@ func TestDeadClient(t *testing.T) {
 	}
 }
 
+func TestIsDead(t *testing.T) {
+	known := func(d time.Duration) func(net.Conn) (time.Duration, bool) {
+		return func(net.Conn) (time.Duration, bool) { return d, true }
+	}
+	unknown := func(net.Conn) (time.Duration, bool) { return 0, false }
+	s := &socket{}
+	s.hear()
+	if s.isDead(time.Minute, known(time.Hour)) {
+		t.Error("a client that was just heard is dead")
+	}
+	s.heard.Store(0)
+	if s.isDead(time.Minute, known(time.Second)) {
+		t.Error("a client whose system answers is dead")
+	}
+	if !s.isDead(time.Minute, known(time.Hour)) || !s.isDead(time.Minute, unknown) {
+		t.Error("a client that is silent in every way is alive")
+	}
+	s.busy.Store(true)
+	if s.isDead(time.Minute, unknown) {
+		t.Error("a client that is slow to read is dead")
+	}
+	// Of a living connection the system can tell, where we know how to ask.
+	b := serve(t, filled(), nil)
+	conn, _ := b.raw("/v2/tape")
+	if d, ok := peerSilence(conn); ok != (runtime.GOOS == "linux") || d > time.Minute {
+		t.Errorf("got %v, %v", d, ok)
+	}
+}
+
+// TestShutdownCutsStalledClients ends a gateway while a client does not read. It must not wait for that client longer than the
+// time it gives to all.
+func TestShutdownCutsStalledClients(t *testing.T) {
+	m := filled()
+	b := serve(t, m, func(o *Options) { o.Drain = 20 * time.Millisecond })
+	b.join(`{"action":"subscribe","trades":["SIM:AAPL"]}`)
+	for seq := uint64(26); !b.isBlocked(); {
+		entries := make([]market.Entry, 500)
+		for i := range entries {
+			entries[i] = trade("SIM:AAPL", seq, 100, t0)
+			seq++
+		}
+		m.put("sim", entries...)
+	}
+	b.stop()
+}
+
 func TestOrigins(t *testing.T) {
 	b := serve(t, filled(), func(o *Options) {
 		o.PublicURL = "https://Ticks.example.org/deck/"
@@ -295,6 +344,7 @@ func TestRefusedHandshakes(t *testing.T) {
 		{"/v2/tape", []string{"Content-Type", "application/msgpack"}, 406},
 		{"/v2/tape?token=secret", nil, 400},
 		{"/ws/prices?symbol=NOPE", nil, 404},
+		{"/ws/prices?symbol=", nil, 404},
 		{"/ws/prices?symbol=MSFT", nil, 400},
 		{"/ws/prices?sym=AAPL", nil, 400},
 	} {

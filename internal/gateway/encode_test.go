@@ -93,6 +93,36 @@ func TestCopyAllocates(t *testing.T) {
 	}
 }
 
+// TestPublishAllocates holds the hub to what it allocates for a record of 1,000 ticks: its block and what it is made of, nothing
+// for each tick.
+func TestPublishAllocates(t *testing.T) {
+	m := newMemTape()
+	g, err := New(Options{Tape: m, History: newMemHistory(), Ring: 5000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bars, err := g.newBars(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.hub.start(nil, bars, 1)
+	entries := record(1000).rec.Entries
+	for i := range entries {
+		entries[i].Event = t0
+	}
+	pos, seq := tape.Position(0), uint64(0)
+	if n := testing.AllocsPerRun(50, func() {
+		for i := range entries {
+			seq++
+			entries[i].Seq = seq
+		}
+		pos++
+		g.hub.publish(&tape.Record{Position: pos, Through: pos, Batch: tape.Batch{Feed: "sim", Entries: entries}})
+	}); n > 10 {
+		t.Errorf("got %v allocations, want at most 10", n)
+	}
+}
+
 func BenchmarkEncode(b *testing.B) {
 	r := record(1000)
 	dst := make([]byte, 0, 1<<20)

@@ -245,8 +245,8 @@ func (g *Gateway) mayStream(r *http.Request, pattern string, d dialect) *problem
 	if err == nil {
 		_, err = p.choice("encoding", "json")
 	}
-	if err == nil && p["symbol"] != "" {
-		_, err = g.symbol("symbol", p["symbol"])
+	if text, ok := p["symbol"]; ok && err == nil {
+		_, err = g.symbol("symbol", text)
 	}
 	if no, ok := errors.AsType[*problem](err); ok {
 		return no

@@ -110,14 +110,14 @@ func TestResume(t *testing.T) {
 			b := serve(t, m, func(o *Options) { o.Ring = ring; o.Limits.Frame = 2000; o.Limits.CatchUps = 2 })
 			done := make(chan map[string]uint64, 1)
 			start := m.Bounds().Last
-			go func() { done <- grow(m, uint64(ring), symbols, 3000) }()
+			go func() { done <- grow(m, uint64(ring), symbols, 1500) }()
 			next := make(map[string]uint64)
 			from := tape.Cursor{Epoch: m.epoch, Position: start, Index: tape.AllEntries}.String()
 			rnd := rand.New(rand.NewPCG(7, uint64(ring)))
-			for range 60 {
+			for range 40 {
 				c := b.join(`{"action":"subscribe","trades":["SIM:A","SIM:B","SIM:C"],"quotes":["*"],"cursor":true,"from":{"cursor":"` + from + `"}}`)
 				frames := 1 + rnd.IntN(20)
-				if s := collect(t, c, next, func() bool { frames--; return frames < 0 || next["SIM:A"] > 2500 }); s != "" {
+				if s := collect(t, c, next, func() bool { frames--; return frames < 0 || next["SIM:A"] > 1200 }); s != "" {
 					from = s
 				}
 				_ = c.ws.CloseNow()

@@ -134,7 +134,14 @@ func TestWire(t *testing.T) {
 // TestWireControl holds the messages around the ticks to their golden files.
 func TestWireControl(t *testing.T) {
 	m := fixture()
-	b := serve(t, m, nil)
+	b := serve(t, m, func(o *Options) {
+		o.Feeds = func() []FeedInfo {
+			return []FeedInfo{
+				{Name: "sim", URL: "sim://?symbols=MSFT&rate=2/s&seed=1", State: "live", Rate: 2.25, LastTick: t0, Latency: 1_500_000, Symbols: 1, Label: "SIM"},
+				{Name: "coinbase", URL: "coinbase://BTC-USD", State: "down", Error: "no route to host", Latency: -1},
+			}
+		}
+	})
 	c := b.dial("/v2/tape")
 	golden(t, "connected.json", c.read())
 	c.send(`{"action":"auth","key":"k","secret":"s"}`)
@@ -154,6 +161,7 @@ func TestWireControl(t *testing.T) {
 		"rest-quotes.json":  "/v2/stocks/quotes?symbols=AAPL,BTC/USD&start=2026-11-23",
 		"rest-bars.json":    "/v2/stocks/AAPL/bars?timeframe=1Min&limit=1&start=2026-11-23",
 		"rest-symbols.json": "/v1/symbols",
+		"rest-feeds.json":   "/v1/feeds",
 		"rest-history.json": "/history?limit=3",
 		"problem.json":      "/history?symbol=APL",
 	} {
