@@ -13,7 +13,7 @@ type Info struct {
 	URL      string // secrets masked
 	Label    string // "SIM" or "REPLAY" for what is not a live venue
 	State    market.State
-	Error    string        // why the state is what it is, or why the tape takes nothing
+	Error    string        // why the feed is down or stale, or why the tape takes nothing; "" when all is well
 	Rate     float64       // ticks a second, over the last rateWindow seconds
 	Ticks    uint64        // since the start of the process
 	LastTick market.Time   // arrival of the last tick, 0 when none came
@@ -28,6 +28,9 @@ func (r *Runner) Info() Info {
 	info := Info{
 		Name: r.url.Name, URL: r.url.String(), Label: r.traits.Label, State: r.state, Error: r.reason, Rate: r.rate.perSecond(),
 		Ticks: r.ticks, LastTick: r.lastTick, Symbols: len(r.symbols), Latency: time.Duration(r.latency),
+	}
+	if r.state == market.StateClosed {
+		info.Error = ""
 	}
 	if r.held != "" {
 		info.Error = r.held

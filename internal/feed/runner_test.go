@@ -147,7 +147,7 @@ func TestFeedThatEnds(t *testing.T) {
 		if diff := cmp.Diff(want, outline(tp.Entries())); diff != "" {
 			t.Error(diff)
 		}
-		if info := g.runner.Info(); info.State != market.StateClosed || info.Symbols != 2 || info.Ticks != 3 ||
+		if info := g.runner.Info(); info.State != market.StateClosed || info.Error != "" || info.Symbols != 2 || info.Ticks != 3 ||
 			info.Name != "f" || info.URL != "fake://x?name=f&key=***" {
 			t.Errorf("got %+v", info)
 		}

@@ -227,6 +227,9 @@ func (w *world) size(in *instrument, level float64) market.Decimal {
 		return decimal(max(1, int64(min(usd*in.unit/in.mid, 1e17))), in.step)
 	}
 	r := w.rng.Uint64()
+	if in.lot < 10 { // A share that costs as much as a house is not traded by the hundred.
+		return decimal(1+int64(r&3)*int64(in.lot)/2, 0)
+	}
 	switch k := r & 63; {
 	case k < 34:
 		return decimal(1+int64(r>>8&0xffff)*int64(min(in.lot, 99))>>16, 0)
