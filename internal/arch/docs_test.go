@@ -64,6 +64,42 @@ func TestSettingsAreDocumented(t *testing.T) {
 	}
 }
 
+// Every error code of the stream, and every close code that the gateway's package comment lists, is in docs/protocol.md.
+func TestStreamCodesAreDocumented(t *testing.T) {
+	protocol := document(t, "protocol.md")
+	files, err := filepath.Glob(filepath.Join(root, "internal/gateway/*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes := map[string]bool{}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		ast.Inspect(parse(t, file), func(n ast.Node) bool {
+			if code, ok := fieldsOf(n)["code"].(*ast.BasicLit); ok && code.Kind == token.INT {
+				codes[code.Value] = true
+			}
+			return true
+		})
+	}
+	comment, err := os.ReadFile(filepath.Join(root, "internal/gateway/doc.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, match := range regexp.MustCompile(`(?m)^//\t([0-9]{4})  `).FindAllSubmatch(comment, -1) {
+		codes[string(match[1])] = true
+	}
+	if len(codes) < 10 {
+		t.Fatalf("found only the codes %q: this test has lost sight of them", slices.Sorted(maps.Keys(codes)))
+	}
+	for _, code := range slices.Sorted(maps.Keys(codes)) {
+		if !strings.Contains(protocol, "| "+code+" |") {
+			t.Errorf("code %s is not in docs/protocol.md", code)
+		}
+	}
+}
+
 // metrics returns the names of all metrics that the packages under internal make. A metric is a struct literal with the fields
 // Name and Help of the Prometheus client. Where a part of the name is a parameter of the function around it, the calls of that
 // function in the same file give it.
