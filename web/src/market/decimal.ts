@@ -41,6 +41,11 @@ export function places(value: Decimal): number {
   return point < 0 ? 0 : value.length - point - 1;
 }
 
+/** The number of digits after the point, zeros at the end not counted. */
+export function significantPlaces(value: Decimal): number {
+  return places(value.replace(/(\.[0-9]*?)0+$/, '$1').replace(/\.$/, '') as Decimal);
+}
+
 /** a + b, exact. */
 export function add(a: Decimal, b: Decimal): Decimal {
   const scale = Math.max(places(a), places(b));

@@ -1,5 +1,5 @@
 import type { Decimal } from './decimal.ts';
-import { places, sign, subtract, toNumber } from './decimal.ts';
+import { sign, subtract, toNumber } from './decimal.ts';
 
 /** How the reader's language writes numbers. */
 export interface NumberStyle {
@@ -23,15 +23,15 @@ export function numberStyle(locale?: string): NumberStyle {
 }
 
 /**
- * A price with at least the instrument's own decimals. Digits beyond them are
- * shown too, never rounded away; `-0.00` is shown as `0.00`.
+ * A price with the instrument's own decimals. Digits beyond them are shown too,
+ * never rounded away, except zeros at the end; `-0.00` is shown as `0.00`.
  */
 export function price(value: Decimal | null, decimals: number, style: NumberStyle): string {
   if (value === null) return nothing;
   const negative = sign(value) < 0;
   const bare = value.replace('-', '');
   const [whole = '0', fraction = ''] = bare.split('.');
-  const digits = fraction.padEnd(Math.max(0, decimals), '0');
+  const digits = fraction.replace(/0+$/, '').padEnd(Math.max(0, decimals), '0');
   const shown = grouped(whole, style) + (digits === '' ? '' : style.point + digits);
   return negative ? minus + shown : shown;
 }
@@ -146,9 +146,4 @@ function grouped(whole: string, style: NumberStyle): string {
 /** The digits of a price step such as 2 → 0.01, for the axis of a chart. */
 export function step(decimals: number): number {
   return Number((10 ** -Math.min(12, Math.max(0, decimals))).toFixed(12));
-}
-
-/** The larger of the instrument's decimals and those of the prices seen. */
-export function decimalsOf(known: number, ...seen: readonly Decimal[]): number {
-  return seen.reduce((most, value) => Math.max(most, places(value)), Math.max(0, known));
 }

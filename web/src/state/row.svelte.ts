@@ -1,11 +1,17 @@
 import { Spark } from '../chart/sparkline.ts';
 import type { Decimal } from '../market/decimal.ts';
-import { compare, sign, subtract, toNumber } from '../market/decimal.ts';
+import { compare, sign, significantPlaces, subtract, toNumber } from '../market/decimal.ts';
 import type { NumberStyle } from '../market/format.ts';
-import { age, decimalsOf, move, percent, price, signed } from '../market/format.ts';
+import { age, move, percent, price, signed } from '../market/format.ts';
 import type { Instant } from '../market/instant.ts';
 import { compareInstants, toMs } from '../market/instant.ts';
 import type { FlowState, SymbolInfo } from '../market/types.ts';
+
+/**
+ * A venue that writes more decimals than this pads its prices with zeros; then the
+ * decimals are learned from the prices.
+ */
+const mostDecimals = 5;
 
 /**
  * A symbol of the watch list. Ticks change the plain fields, as often as they
@@ -27,7 +33,8 @@ export class Row {
   direction = $state<-1 | 0 | 1>(0);
   state = $state<FlowState>('unknown');
   age = $state('');
-  simulated = $state(false);
+  /** What kind of market it is, when that must be said: `SIM`, `REPLAY`. */
+  label = $state('');
   /** Rises with each drawn change of price; its sign says which way the price went. */
   flash = $state(0);
 
@@ -38,7 +45,8 @@ export class Row {
   private ask: Decimal | null = null;
   private drawnPrice: Decimal | null = null;
   private flow: FlowState;
-  private decimalsSeen: number;
+  private decimalsSeen = 0;
+  private padded = false;
 
   constructor(info: SymbolInfo) {
     this.info = info;
@@ -46,7 +54,6 @@ export class Row {
     this.name = info.name;
     this.venue = info.venue;
     this.flow = info.state;
-    this.decimalsSeen = info.decimals;
     this.learn(info);
   }
 
@@ -60,7 +67,7 @@ export class Row {
   }
 
   get decimals(): number {
-    return this.decimalsSeen;
+    return this.padded ? Math.max(2, this.decimalsSeen) : this.decimalsSeen;
   }
 
   get feed(): string {
@@ -75,7 +82,8 @@ export class Row {
   learn(info: SymbolInfo): void {
     this.info = info;
     this.flow = info.state;
-    this.decimalsSeen = Math.max(this.decimalsSeen, info.decimals);
+    this.padded = info.decimals > mostDecimals;
+    if (!this.padded) this.decimalsSeen = Math.max(this.decimalsSeen, info.decimals);
     if (info.last !== null) this.trade(info.last.price, info.last.time);
     if (info.quote !== null && this.bid === null) this.quote(info.quote.bid, info.quote.ask);
   }
@@ -84,7 +92,7 @@ export class Row {
     if (this.lastTime !== null && compareInstants(time, this.lastTime) < 0) return;
     this.lastPrice = p;
     this.lastTime = time;
-    this.decimalsSeen = decimalsOf(this.decimalsSeen, p);
+    if (this.padded) this.decimalsSeen = Math.max(this.decimalsSeen, significantPlaces(p));
     this.spark.push(time.s, toNumber(p));
   }
 
@@ -101,8 +109,8 @@ export class Row {
   draw(style: NumberStyle, now: number): void {
     const p = this.lastPrice;
     const m = move(p, this.base);
-    this.last = price(p, this.decimalsSeen, style);
-    this.change = signed(m?.difference ?? null, this.decimalsSeen, style);
+    this.last = price(p, this.decimals, style);
+    this.change = signed(m?.difference ?? null, this.decimals, style);
     this.percent = percent(m?.percent ?? null, style);
     this.direction = m?.sign ?? 0;
     this.spread = this.spreadText(style);
@@ -125,6 +133,6 @@ export class Row {
     if (this.bid === null || this.ask === null) return '–';
     const spread = subtract(this.ask, this.bid);
     // A crossed book is shown as it is, with its minus.
-    return sign(spread) === 0 ? price(spread, 0, style) : price(spread, this.decimalsSeen, style);
+    return sign(spread) === 0 ? price(spread, 0, style) : price(spread, this.decimals, style);
   }
 }

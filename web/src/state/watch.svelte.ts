@@ -164,10 +164,12 @@ export class Watch {
 
   /** A simulated market says so on every row, whatever its symbols are called. */
   private label(): void {
-    const simulated = new Set(
-      this.feeds.filter((f) => f.label === 'SIM' || f.url.startsWith('sim:')).map((f) => f.name),
+    const labels = new Map(
+      this.feeds.map((f) => [f.name, f.label || (f.url.startsWith('sim:') ? 'SIM' : '')]),
     );
-    for (const row of this.rows) row.simulated = row.venue === 'SIM' || simulated.has(row.feed);
+    for (const row of this.rows) {
+      row.label = labels.get(row.feed) || (row.venue === 'SIM' ? 'SIM' : '');
+    }
   }
 
   private readonly take = (messages: readonly Message[]): void => {

@@ -119,8 +119,10 @@ export const fakeTests = [
     'no symbols, no trades: the page says what to do',
     { names: [], rate: 0 },
     async (visitor, fake) => {
+      fake.trouble = 'no such file';
       const page = await visitor.open(fake.url);
       const list = page.getByRole('region', { name: 'Watch list' });
+      await list.getByText('sim: no such file').waitFor();
       await list.getByText('No symbols yet.').waitFor();
       await page.getByText('tapedeck serve --feed').waitFor();
     },

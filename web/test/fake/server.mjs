@@ -210,7 +210,7 @@ class Fake {
       send(`{"symbols":[${rows.join(',')}]}`);
     } else if (path === '/v1/feeds') {
       send(
-        '{"feeds":[{"name":"sim","url":"sim://","state":"live","error":"","rate":20.1,"lastTick":null,"latency":0.0004,"symbols":4,"label":"SIM"}]}',
+        `{"feeds":[{"name":"sim","url":"sim://","state":"${this.trouble ? 'down' : 'live'}","error":"${this.trouble ?? ''}","rate":20.1,"lastTick":null,"latency":0.0004,"symbols":4,"label":"SIM"}]}`,
       );
     } else if (bars) {
       const all = this.bars(bars[1], lengths[url.searchParams.get('timeframe')]);

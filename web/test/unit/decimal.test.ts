@@ -1,6 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import type { Decimal } from '../../src/market/decimal.ts';
-import { add, compare, decimal, places, sign, subtract } from '../../src/market/decimal.ts';
+import {
+  add,
+  compare,
+  decimal,
+  places,
+  sign,
+  significantPlaces,
+  subtract,
+} from '../../src/market/decimal.ts';
 
 const d = (text: string): Decimal => {
   const value = decimal(text);
@@ -52,5 +60,8 @@ describe('arithmetic', () => {
   it('knows signs and places', () => {
     expect([sign(d('-0.00')), sign(d('0')), sign(d('-0.01')), sign(d('7'))]).toEqual([0, 0, -1, 1]);
     expect([places(d('7')), places(d('7.10'))]).toEqual([0, 2]);
+    expect(['7', '700', '7.10', '7.00', '0.00100'].map((v) => significantPlaces(d(v)))).toEqual([
+      0, 0, 1, 0, 3,
+    ]);
   });
 });

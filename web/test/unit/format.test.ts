@@ -12,6 +12,8 @@ describe('price', () => {
     expect(f.price(d('187'), 2, en)).toBe('187.00');
     expect(f.price(d('187.4205'), 2, en)).toBe('187.4205');
     expect(f.price(d('42'), 0, en)).toBe('42');
+    expect(f.price(d('61685.99000000'), 2, en)).toBe('61,685.99');
+    expect(f.price(d('100.000'), 0, en)).toBe('100');
   });
 
   it('groups and points as the language does', () => {
