@@ -283,10 +283,7 @@ const maxReason = 300
 
 // enqueue puts an entry of the runner's own into the queue. It is called with mu held.
 func (r *Runner) enqueue(e market.Entry) {
-	if r.traits.Past {
-		e.Flags |= market.FlagImported
-	}
-	r.queue.add(r.queue.room(1), &e, nil)
+	r.put(r.queue.room(1), &e, nil)
 	r.wake()
 }
 

@@ -127,14 +127,14 @@ func (r *Runner) admitOne(c *chunk, e *market.Entry, now market.Time) (kept bool
 	case market.KindTrade, market.KindQuote:
 	case market.KindGap:
 		r.meters.gaps.Inc()
-		r.queue.add(c, e, nil)
+		r.put(c, e, nil)
 		return false, nil
 	case market.KindHeartbeat:
 		r.lastClock = max(r.lastClock, e.Event)
-		r.queue.add(c, e, nil)
+		r.put(c, e, nil)
 		return false, nil
 	case market.KindStatus:
-		r.queue.add(c, e, nil)
+		r.put(c, e, nil)
 		return false, nil
 	default:
 		r.meters.dropped(ReasonUnusable).Inc()
@@ -156,12 +156,8 @@ func (r *Runner) admitOne(c *chunk, e *market.Entry, now market.Time) (kept bool
 			l.dedupe.add(key)
 		}
 	}
-	r.queue.add(c, e, l.counter)
-	e = &c.entries[len(c.entries)-1]
+	e = r.put(c, e, l.counter)
 	e.Seq = 0
-	if r.traits.Past {
-		e.Flags |= market.FlagImported
-	}
 	if e.Received == 0 {
 		e.Received = now
 	}
@@ -185,6 +181,16 @@ func (r *Runner) admitOne(c *chunk, e *market.Entry, now market.Time) (kept bool
 	}
 	r.lastClock = max(r.lastClock, r.lastEvent)
 	return true, nil
+}
+
+// put copies an entry into a chunk and returns the copy. What is not of now says so.
+func (r *Runner) put(c *chunk, e *market.Entry, n *counter) *market.Entry {
+	r.queue.add(c, e, n)
+	e = &c.entries[len(c.entries)-1]
+	if r.traits.Past {
+		e.Flags |= market.FlagImported
+	}
+	return e
 }
 
 // list returns what the runner knows of a symbol, claiming it for this feed at first.
@@ -212,7 +218,7 @@ func (r *Runner) list(s market.Symbol) (*listed, error) {
 
 // enqueueState puts a state of a symbol into a chunk.
 func (r *Runner) enqueueState(c *chunk, s market.Symbol, state market.State, event, now market.Time, reason string) {
-	r.queue.add(c, &market.Entry{Kind: market.KindStatus, Symbol: s, State: state, Event: event, Received: now, Text: reason}, nil)
+	r.put(c, &market.Entry{Kind: market.KindStatus, Symbol: s, State: state, Event: event, Received: now, Text: reason}, nil)
 }
 
 // overflow drops a push of a source that cannot wait: it is counted, and will be a gap. It is called with mu held.

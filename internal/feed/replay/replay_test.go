@@ -472,6 +472,9 @@ func TestHeartbeatsInRecordedTime(t *testing.T) {
 		}
 		var got []string
 		for _, e := range tp.Entries() {
+			if e.Flags&market.FlagImported == 0 {
+				t.Errorf("a %s is not marked as one whose time need not be of now", e.Kind)
+			}
 			got = append(got, fmt.Sprintf("%s %s %v", e.Kind, e.State, e.Event.Sub(1700000000*market.Second)))
 		}
 		want := []string{
