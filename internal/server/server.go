@@ -168,7 +168,8 @@ func (n *node) openFeeds(ctx context.Context) error {
 		return err
 	}
 	_, applied := n.store.Applied()
-	writer, err := feed.NewWriter(ctx, feed.WriterOptions{Tape: n.tape, Listings: listings, From: applied + 1})
+	_, lost := n.store.Entries()
+	writer, err := feed.NewWriter(ctx, feed.WriterOptions{Tape: n.tape, Listings: listings, From: applied + 1, Lost: lost})
 	if err != nil {
 		return err
 	}
