@@ -8,6 +8,14 @@ import type { Bar, Trade } from './types.ts';
 /** What applying a trade or a bar did, so that the chart redraws no more than it must. */
 export type Change = 'appended' | 'updated' | 'revised';
 
+/** Seconds that a trade's own time may be ahead of its arrival. The server's bars keep the same limit. */
+const mostAhead = 10;
+
+/** Whether a trade's time can be believed; one from the future would open bars that the market has not reached. */
+export function credible(trade: Trade): boolean {
+  return trade.received === null || trade.time.s - trade.received.s <= mostAhead;
+}
+
 /** A bar with the times of the trades that made its open and close, as far as we saw them. */
 interface Kept extends Bar {
   readonly first?: Instant;

@@ -1,5 +1,5 @@
 import type { Span } from '../chart/breaks.ts';
-import { Candles } from '../market/candles.ts';
+import { Candles, credible } from '../market/candles.ts';
 import { compareInstants, toMs } from '../market/instant.ts';
 import type { Interval } from '../market/interval.ts';
 import { automatic } from '../market/interval.ts';
@@ -253,7 +253,7 @@ export class Session {
       return false;
     }
     this.print.add(trade);
-    if (this.outsideSession()) return true;
+    if (!credible(trade) || this.outsideSession()) return true;
     const before = this.candles.newest;
     const change = this.candles.apply(trade);
     if (before === null) this.show('opened');

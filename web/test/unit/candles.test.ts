@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Candles } from '../../src/market/candles.ts';
+import { Candles, credible } from '../../src/market/candles.ts';
 import type { Decimal } from '../../src/market/decimal.ts';
 import { instant } from '../../src/market/instant.ts';
 import type { Interval, IntervalId } from '../../src/market/interval.ts';
@@ -122,6 +122,20 @@ describe('folding', () => {
       for (const t of trades.slice(cut)) after.apply(t);
       expect(after.all.map(plain)).toEqual(whole.all.map(plain));
     }
+  });
+});
+
+describe('credible', () => {
+  it('refuses times that the market has not reached', () => {
+    const at = (received: string): Trade => ({
+      ...trade('2026-11-23T10:00:30Z', '1'),
+      received: instant(received),
+    });
+    expect(credible(at('2026-11-23T10:00:30Z'))).toBe(true);
+    expect(credible(at('2026-11-23T10:00:20Z'))).toBe(true);
+    expect(credible(at('2026-11-23T10:00:19Z'))).toBe(false);
+    expect(credible(at('2030-01-01T00:00:00Z'))).toBe(true);
+    expect(credible(trade('2026-11-23T10:00:30Z', '1'))).toBe(true);
   });
 });
 
