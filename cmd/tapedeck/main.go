@@ -41,8 +41,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return exitOK
 	}
 	code := exitUsage // cobra's own errors are about the command line
-	var failed *exitError
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*exitError](err); ok {
 		code = failed.code
 	}
 	if err.Error() != "" {

@@ -33,7 +33,7 @@ var build = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "tapedeck")
-	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput() //nolint:noctx // a test's own deadline ends it
+	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("go build: %w: %s", err, out)
 	}
@@ -69,12 +69,11 @@ func shared(t *testing.T, name string) string {
 
 // process is a running tapedeck.
 type process struct {
-	cmd    *exec.Cmd
-	url    string
-	log    *lockedBuffer
-	ended  chan struct{} // closed when the process has ended, after err was set
-	err    error
-	killed bool
+	cmd   *exec.Cmd
+	url   string
+	log   *lockedBuffer
+	ended chan struct{} // closed when the process has ended, after err was set
+	err   error
 }
 
 type lockedBuffer struct {

@@ -145,7 +145,7 @@ func (t *tail) run(ctx context.Context) error {
 func (t *tail) connect(ctx context.Context) (err error) {
 	dialCtx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	conn, resp, err := websocket.Dial(dialCtx, t.url.String(), nil)
+	conn, resp, err := websocket.Dial(dialCtx, t.url.String(), nil) //nolint:bodyclose // the library closes it
 	if err != nil {
 		if resp != nil && resp.StatusCode < http.StatusInternalServerError {
 			return fmt.Errorf("connect to %s: %w: %s", t.url, errRefused, resp.Status)

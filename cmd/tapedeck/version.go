@@ -33,4 +33,4 @@ func buildVersion() string {
 }
 
 // version is set by the linker (make release).
-var version string //nolint:gochecknoglobals // -ldflags -X needs a variable
+var version string

@@ -301,7 +301,9 @@ func (n *node) serve(g *group, failed context.CancelCauseFunc, listener net.List
 		if err != nil {
 			err = server.Close()
 		}
-		<-done
+		if served := <-done; !errors.Is(served, http.ErrServerClosed) {
+			err = errors.Join(err, served)
+		}
 		return err
 	})
 }
