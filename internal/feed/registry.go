@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"tapedeck/internal/market"
 )
 
 // Adapter makes sources of one kind.
@@ -133,7 +135,7 @@ func (r *Registry) Open(u *URL, start Start) (Source, error) {
 func near(word string, known []string) string {
 	best, distance := "", 3
 	for _, k := range known {
-		d := editDistance(strings.ToLower(word), k)
+		d := market.EditDistance(strings.ToLower(word), k)
 		if len(word) >= 3 && (strings.HasPrefix(k, word) || strings.HasPrefix(word, k)) {
 			d = min(d, 2)
 		}
@@ -145,31 +147,4 @@ func near(word string, known []string) string {
 		return ""
 	}
 	return " (did you mean " + best + "?)"
-}
-
-// editDistance returns the number of letters to insert, drop, replace or swap with their neighbour to turn a into b
-// (optimal string alignment).
-func editDistance(a, b string) int {
-	if len(a) > 32 || len(b) > 32 {
-		return 32
-	}
-	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		before, last, row = last, row, before
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-	}
-	return row[len(b)]
 }

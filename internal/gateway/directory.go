@@ -99,7 +99,7 @@ func near(list []*listing, text string) []market.Symbol {
 	var found []scored
 	for _, l := range list {
 		name := l.symbol.Name()
-		cost := distance(bare, name)
+		cost := market.EditDistance(bare, name)
 		switch {
 		case name == bare:
 			cost = 0
@@ -118,27 +118,6 @@ func near(list []*listing, text string) []market.Symbol {
 		symbols = append(symbols, s.symbol)
 	}
 	return symbols
-}
-
-// distance is how many letters must be put in, taken out or changed to make a of b (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // note takes in a tick of the record at pos.

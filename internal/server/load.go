@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"tapedeck/internal/market"
 )
 
 // Load returns the configuration as the file, the environment and the flags make it of the defaults, each overriding what
@@ -170,7 +172,7 @@ func under(prefix string) string {
 func nearest(key string) string {
 	best, least := "", len(key)/2+1
 	for _, s := range settings() {
-		if d := distance(key, s.key); d < least {
+		if d := market.EditDistance(key, s.key); d < least {
 			best, least = s.key, d
 		}
 	}
@@ -178,27 +180,6 @@ func nearest(key string) string {
 		return ""
 	}
 	return "; did you mean " + best + "?"
-}
-
-// distance is the number of edits that make b of a (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // Print writes the configuration as a file that Load reads, with a comment for each key. Feed URLs go through mask, which
