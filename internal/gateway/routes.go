@@ -211,12 +211,14 @@ func (g *Gateway) stream(mux *http.ServeMux, pattern string, d dialect) {
 			return
 		}
 		defer g.exit(address)
+		// Before the handshake is answered: what comes after it is due to the client.
+		now := place{pos: g.opt.Tape.Bounds().Last + 1}
 		socket, err := accept(w, r, g.opt.Limits.Message)
 		if err != nil {
 			g.metrics.refused.WithLabelValues("handshake").Inc()
 			return
 		}
-		g.serveStream(r, socket, pattern, d)
+		g.serveStream(r, socket, pattern, d, now)
 	})
 }
 
@@ -254,8 +256,8 @@ func (g *Gateway) mayStream(r *http.Request, pattern string, d dialect) *problem
 	return nil
 }
 
-// serveStream runs the session of an open socket.
-func (g *Gateway) serveStream(r *http.Request, socket *socket, pattern string, d dialect) {
+// serveStream runs the session of an open socket. A stream that has nothing to ask begins at now.
+func (g *Gateway) serveStream(r *http.Request, socket *socket, pattern string, d dialect, now place) {
 	// The connection is no longer the HTTP server's, so its context says nothing of it.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
 	defer cancel()
@@ -267,7 +269,7 @@ func (g *Gateway) serveStream(r *http.Request, socket *socket, pattern string, d
 		} else if id, symbol, _ := g.hub.find(text); id != 0 {
 			s.subs.sets[chTrades].add(string(symbol), id)
 		}
-		s.main.at = place{pos: g.opt.Tape.Bounds().Last + 1}
+		s.main.at = now
 	} else {
 		s.keyed = r.Header.Get("APCA-API-KEY-ID") != "" || r.Header.Get("Authorization") != ""
 	}
