@@ -26,10 +26,29 @@ type recorded struct {
 	gone    bool          // nothing is left of the damaged files that could be copied to quarantine
 }
 
+// memoryDir returns a folder on a disk in memory where there is one with room: for tests in which syncing proves nothing.
+func memoryDir(t *testing.T) string {
+	t.Helper()
+	const shm, room = "/dev/shm", 512 << 20
+	if free, _, err := freeSpace(shm); err != nil || free < room {
+		return t.TempDir()
+	}
+	dir, err := os.MkdirTemp(shm, "natstape-*") //nolint:usetesting // t.TempDir is not on this disk
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
 // record makes a tape of n records of size bytes and more. When killed it looks as if its process had been killed.
 func record(t *testing.T, n, size int, killed bool) *recorded {
 	t.Helper()
-	r := &recorded{dir: filepath.Join(t.TempDir(), "tape")}
+	r := &recorded{dir: filepath.Join(memoryDir(t), "tape")}
 	l := openTape(t, Options{Dir: r.dir})
 	r.epoch = l.Bounds().Epoch
 	rnd := rand.NewChaCha8([32]byte{1})
@@ -46,7 +65,7 @@ func record(t *testing.T, n, size int, killed bool) *recorded {
 	}
 	if killed {
 		// Nothing is written between appends: a copy is what would be left.
-		dir := filepath.Join(t.TempDir(), "tape")
+		dir := filepath.Join(memoryDir(t), "tape")
 		if err := os.CopyFS(dir, os.DirFS(r.dir)); err != nil {
 			t.Fatal(err)
 		}
@@ -123,6 +142,7 @@ func (r *recorded) check(t *testing.T, opts Options, lost []tape.Position, newEp
 	}
 	last := tape.Position(len(r.batches))
 	var epoch tape.Epoch
+	var copies []string
 	for round := range 2 {
 		l := openTape(t, opts)
 		b := l.Bounds()
@@ -138,9 +158,9 @@ func (r *recorded) check(t *testing.T, opts Options, lost []tape.Position, newEp
 		if b.Epoch != epoch {
 			t.Errorf("round %d: epoch %v, before %v", round, b.Epoch, epoch)
 		}
-		r.compare(t, l, lost)
-		if len(lost) > 0 && l.Stats().Damaged != uint64(len(lost)) {
-			t.Errorf("round %d: %d damaged positions in Stats, want %d", round, l.Stats().Damaged, len(lost))
+		if round == 0 {
+			r.compare(t, l, lost)
+			copies = quarantined(t, r.dir)
 		}
 		fresh := tapetest.Batch("feed0", uint64(100_000+round*10), 3)
 		pos, err := l.Append(t.Context(), fresh)
@@ -149,6 +169,9 @@ func (r *recorded) check(t *testing.T, opts Options, lost []tape.Position, newEp
 		}
 		r.batches = append(r.batches, fresh)
 		r.compare(t, l, lost)
+		if n := l.Stats().Damaged; n != uint64(len(lost)) {
+			t.Errorf("round %d: %d damaged positions in Stats, want %d", round, n, len(lost))
+		}
 		if rec, err := l.LastOf(t.Context(), "feed0"); err != nil || rec == nil || rec.Position != pos {
 			t.Errorf("round %d: LastOf: %+v, %v; want position %d", round, rec, err, pos)
 		}
@@ -157,11 +180,22 @@ func (r *recorded) check(t *testing.T, opts Options, lost []tape.Position, newEp
 		}
 	}
 	r.verify(t, lost)
-	if len(lost) > 0 && !r.gone {
-		if files, err := filepath.Glob(filepath.Join(quarantineDir(r.dir), "*", "*")); err != nil || len(files) == 0 {
-			t.Errorf("nothing in quarantine: %v", err)
-		}
+	if len(lost) > 0 && !r.gone && len(copies) == 0 {
+		t.Error("nothing in quarantine")
 	}
+	if again := quarantined(t, r.dir); !slices.Equal(again, copies) {
+		t.Errorf("in quarantine at first: %v; later: %v", copies, again)
+	}
+}
+
+// quarantined lists what is in quarantine.
+func quarantined(t *testing.T, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(quarantineDir(dir), "*", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
 }
 
 // verify verifies the tape offline: it must find the same damage and write nothing.
@@ -304,7 +338,7 @@ func TestFlippedBitInOldBlock(t *testing.T) {
 	for _, test := range []struct {
 		what  string
 		scrub bool
-	}{{"payload", true}, {"payload", false}, {"length", true}, {"length", false}} {
+	}{{"payload", true}, {"length", true}, {"length", false}} {
 		t.Run(fmt.Sprintf("%s/scrub=%v", test.what, test.scrub), func(t *testing.T) {
 			r := record(t, 40, 512<<10, false)
 			b, e := r.place(t, 7)

@@ -3,7 +3,11 @@ package natstape
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -82,6 +86,12 @@ func (l *Log) findStream(ctx context.Context, s *session, o *opening) (*jetstrea
 	if epoch == (tape.Epoch{}) {
 		if epoch, err = newEpoch(); err != nil {
 			return nil, err
+		}
+	}
+	// The server doesn't write the description anew when there is one, however unusable.
+	for _, name := range []string{"meta.inf", "meta.sum"} {
+		if err := os.Remove(filepath.Join(streamDir(l.opts.Dir), name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("remove the unusable description of the stream: %w", err)
 		}
 	}
 	var first tape.Position

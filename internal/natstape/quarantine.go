@@ -46,11 +46,19 @@ func (l *Log) quarantineStream() {
 	l.log.Warn("damaged tape copied to quarantine", "folder", to)
 }
 
-// quarantineBlocks copies the blocks that hold positions from to through, or would if these weren't missing.
+// quarantineBlocks copies the damaged ones of the blocks that hold positions from to through. When none is damaged, then what
+// is missing was found and copied before, or there is nothing left of it.
 func (l *Log) quarantineBlocks(from, through tape.Position) {
 	blocks, err := blocksOf(l.opts.Dir, from, through)
-	if err == nil && len(blocks) > 0 {
-		err = l.quarantineFiles(blocks)
+	var damaged []blockFile
+	for _, b := range blocks {
+		s, scanErr := b.scan(0)
+		if scanErr != nil || s.bad > 0 {
+			damaged = append(damaged, b)
+		}
+	}
+	if err == nil && len(damaged) > 0 {
+		err = l.quarantineFiles(damaged)
 	}
 	if err != nil {
 		l.log.Error("damaged blocks not copied to quarantine", "error", err)

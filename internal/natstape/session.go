@@ -26,7 +26,9 @@ const maxPayload = tape.MaxRecord + 64<<10
 // session is one run of the embedded server, and the connection to it.
 type session struct {
 	server *server.Server
-	conn   *nats.Conn
+	conn   *nats.Conn    // of the writer
+	reader *nats.Conn    // of fetches, which must not be able to slow down or break the writer's
+	slots  chan struct{} // a place for each fetch that may be under way
 	js     jetstream.JetStream
 	acks   chan *nats.Msg // answers to what the writer published
 	inbox  string         // prefix of the subjects they come on
@@ -60,7 +62,7 @@ func startSession(dir string, log *slog.Logger) (*session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare the NATS server: %w", err)
 	}
-	s := &session{server: srv, acks: make(chan *nats.Msg, 4*maxTurn), failed: make(chan struct{})}
+	s := &session{server: srv, acks: make(chan *nats.Msg, 4*maxTurn), failed: make(chan struct{}), slots: make(chan struct{}, maxFetches)}
 	srv.SetLoggerV2(serverLog{log, s.fail}, false, false, false)
 	srv.Start()
 	if err := s.connect(); err != nil {
@@ -77,15 +79,18 @@ func (s *session) connect() error {
 	if !s.server.JetStreamEnabled() {
 		return errors.New("the NATS server refuses to start JetStream; its log says why")
 	}
-	var err error
-	s.conn, err = nats.Connect("", nats.InProcessServer(s.server), nats.Name("tape"), nats.NoReconnect(), nats.Timeout(10*time.Second))
-	if err != nil {
-		return fmt.Errorf("connect to the NATS server: %w", err)
+	for _, conn := range []**nats.Conn{&s.conn, &s.reader} {
+		var err error
+		*conn, err = nats.Connect("", nats.InProcessServer(s.server), nats.Name("tape"), nats.NoReconnect(), nats.Timeout(10*time.Second))
+		if err != nil {
+			return fmt.Errorf("connect to the NATS server: %w", err)
+		}
 	}
+	var err error
 	if s.js, err = jetstream.New(s.conn, jetstream.WithDefaultTimeout(30*time.Second)); err != nil {
 		return fmt.Errorf("connect to JetStream: %w", err)
 	}
-	s.inbox, s.own = s.conn.NewInbox()+".", s.conn.NewInbox()+"."
+	s.inbox, s.own = s.conn.NewInbox()+".", s.reader.NewInbox()+"."
 	if _, err := s.conn.ChanSubscribe(s.inbox+">", s.acks); err != nil {
 		return fmt.Errorf("subscribe to acknowledgements: %w", err)
 	}
@@ -94,8 +99,10 @@ func (s *session) connect() error {
 
 // close ends the connection and the server, and waits for the server's end.
 func (s *session) close() {
-	if s.conn != nil {
-		s.conn.Close()
+	for _, conn := range []*nats.Conn{s.conn, s.reader} {
+		if conn != nil {
+			conn.Close()
+		}
 	}
 	s.server.Shutdown()
 	s.server.WaitForShutdown()
@@ -133,6 +140,7 @@ type getRequest struct {
 const (
 	fetchMessages = 256
 	fetchBytes    = 512 << 10
+	maxFetches    = 4 // at once: the server closes a connection for which more than 64 MiB wait
 )
 
 // fetch returns the messages from a position on that are there, up to n of them and about fetchBytes, and at least one if it
@@ -160,14 +168,20 @@ func (s *session) get(ctx context.Context, req getRequest, n int) ([]raw, error)
 	if err != nil {
 		return nil, fmt.Errorf("encode a request: %w", err)
 	}
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	inbox := s.own + strconv.FormatUint(s.reads.Add(1), 36)
 	answers := make(chan *nats.Msg, n+1)
-	sub, err := s.conn.ChanSubscribe(inbox, answers)
+	sub, err := s.reader.ChanSubscribe(inbox, answers)
 	if err != nil {
 		return nil, unavailable("subscribe", err)
 	}
 	defer sub.Unsubscribe() //nolint:errcheck // it fails only when the connection is gone, and the subscription with it
-	if err := s.conn.PublishRequest("$JS.API.DIRECT.GET."+streamName, inbox, body); err != nil {
+	if err := s.reader.PublishRequest("$JS.API.DIRECT.GET."+streamName, inbox, body); err != nil {
 		return nil, unavailable("ask for messages", err)
 	}
 	var ms []raw
