@@ -61,6 +61,8 @@ type memTape struct {
 	chunk   int
 	entries uint64
 	closed  bool
+	fail    error       // what Read returns, when set
+	failed  int         // so often
 	history *memHistory // takes in what is appended, when set
 }
 
@@ -96,6 +98,10 @@ func (m *memTape) Wait(ctx context.Context, after tape.Position) error {
 func (m *memTape) Read(_ context.Context, from tape.Position, dst []*tape.Record) ([]*tape.Record, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.fail != nil {
+		m.failed++
+		return dst, m.fail
+	}
 	if from < m.first {
 		return dst, &tape.TrimmedError{Position: from, First: m.first}
 	}
@@ -119,6 +125,29 @@ func (m *memTape) put(feed string, entries ...market.Entry) tape.Position {
 	close(m.cond)
 	m.cond = make(chan struct{})
 	return pos
+}
+
+// breakDown lets reads fail, and returns once that has been noticed a few times.
+func (m *memTape) breakDown(put func()) {
+	m.mu.Lock()
+	m.fail, m.failed = tape.ErrUnavailable, 0
+	m.mu.Unlock()
+	put()
+	for {
+		m.mu.Lock()
+		n := m.failed
+		m.mu.Unlock()
+		if n >= 2 {
+			return
+		}
+		runtime.Gosched()
+	}
+}
+
+func (m *memTape) mend() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fail = nil
 }
 
 func (m *memTape) trim(first tape.Position) {

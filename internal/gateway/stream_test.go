@@ -309,27 +309,48 @@ func TestShutdownTellsTheCursor(t *testing.T) {
 	b.stop()
 }
 
-func TestTrimmedUnderSlowClient(t *testing.T) {
+// TestTapeUnavailable lets the tape fail for a while. Nothing is lost, and nobody is cut off.
+func TestTapeUnavailable(t *testing.T) {
 	m := newMemTape()
-	m.put("sim", trade("SIM:A", 1, 1, t0))
 	b := serve(t, m, func(o *Options) { o.Ring = 1 })
-	// The place is in range when the client asks, and trimmed before it is read.
-	s := newSession(b.g, nil, native)
-	s.main.at = place{pos: 1}
-	for i := range 10 {
-		m.put("sim", trade("SIM:A", uint64(i+2), 100, t0))
-	}
-	for {
-		if next, _ := b.g.hub.position(); next == 12 {
-			break
+	c := b.join(`{"action":"subscribe","trades":["*"]}`)
+	m.breakDown(func() {
+		for i := range 20 {
+			m.put("sim", trade("SIM:A", uint64(i+1), 100, t0))
 		}
-		<-b.g.hub.news()
+	})
+	m.mend()
+	next := map[string]uint64{}
+	collect(t, c, next, func() bool { return next["SIM:A"] == 20 })
+}
+
+// TestTrimmedUnderClient trims what a client has not got yet: it is told so, and the connection ends.
+func TestTrimmedUnderClient(t *testing.T) {
+	m := newMemTape()
+	m.put("sim", trade("SIM:A", 1, 100, t0))
+	b := serve(t, m, nil)
+	c := b.join(`{"action":"subscribe","trades":["SIM:A"]}`)
+	prices := b.dial("/ws/prices")
+	m.breakDown(func() {
+		for i := range 20 {
+			m.put("sim", trade("SIM:A", uint64(i+2), 100, t0+market.Time(i)*market.Second))
+		}
+	})
+	m.trim(11)
+	m.mend()
+	c.want(`[{"T":"error","code":416,"msg":"what is asked for is no longer on the tape, which begins at 2026-11-23T14:30:09.001Z",` +
+		`"reason":"trimmed","oldest":"2026-11-23T14:30:09.001Z"}]`)
+	for _, c := range []*client{c, prices} {
+		if _, err := c.tryRead(); websocket.CloseStatus(err) != 4016 {
+			t.Errorf("got %v, want 4016", err)
+		}
 	}
-	m.trim(8)
-	if _, err := s.ahead(t.Context(), &s.main); err == nil || !strings.Contains(err.Error(), "trimmed") {
-		t.Errorf("got %v, want a trimmed error", err)
+	// Others go on from what is there.
+	c = b.join(`{"action":"subscribe","trades":["SIM:A"]}`)
+	m.put("sim", trade("SIM:A", 22, 100, t0))
+	if got := c.frame(); got[0].Seq != 22 {
+		t.Errorf("got %+v", got)
 	}
-	s.lag(false)
 }
 
 func TestPrices(t *testing.T) {
