@@ -26,6 +26,12 @@ func (s *Store) Bars(ctx context.Context, q market.BarQuery, dst []market.Bar) (
 	if q.Interval.N < 1 || q.Interval.Unit < market.UnitSecond || q.Interval.Unit > market.UnitMonth {
 		return dst, 0, fmt.Errorf("interval %s: %w", q.Interval, ErrQuery)
 	}
+	dst, position, err := s.bars(ctx, &q, dst)
+	return dst, position, s.notice(err)
+}
+
+// bars answers a query that makes sense, in one transaction.
+func (s *Store) bars(ctx context.Context, q *market.BarQuery, dst []market.Bar) ([]market.Bar, tape.Position, error) {
 	tx, err := s.readers.BeginTx(ctx, nil)
 	if err != nil {
 		return dst, 0, fmt.Errorf("read bars of %s: %w", q.Symbol, mark(err))
@@ -35,7 +41,7 @@ func (s *Store) Bars(ctx context.Context, q market.BarQuery, dst []market.Bar) (
 	if err != nil {
 		return dst, 0, err
 	}
-	r := barReader{query: &q, tx: tx}
+	r := barReader{query: q, tx: tx}
 	if err := r.find(ctx, s); err != nil {
 		return dst, 0, err
 	}

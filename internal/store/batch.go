@@ -208,7 +208,11 @@ func (f *fold) gap(rec *tape.Record, feed *candle.Feed, e *market.Entry) {
 		}
 	}
 	f.markBars(feed, g, e)
+	f.batch.ticks += gapTicks
 }
+
+// gapTicks is how many ticks a gap counts for in the size of a transaction: it looks for bars to mark.
+const gapTicks = 100
 
 // symbol returns the state of a symbol, new or not.
 func (f *fold) symbol(s market.Symbol) *symbolState {

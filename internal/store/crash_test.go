@@ -23,9 +23,8 @@ func dump(t testing.TB, path string) []string {
 	t.Helper()
 	var out []string
 	for _, query := range []string{
-		"SELECT * FROM symbols ORDER BY id", "SELECT * FROM trades ORDER BY n", "SELECT * FROM quotes ORDER BY n",
-		"SELECT * FROM bar_rows ORDER BY symbol, interval, start", "SELECT * FROM bars ORDER BY symbol, interval, time_ns",
-		"SELECT * FROM gaps ORDER BY position, through, since_ns", "SELECT * FROM feeds ORDER BY feed", "SELECT * FROM tape",
+		"SELECT * FROM symbols ORDER BY id", "SELECT * FROM forms ORDER BY id", "SELECT * FROM trade_rows", "SELECT * FROM quote_rows",
+		"SELECT * FROM bar_rows", "SELECT * FROM gaps ORDER BY position, through, since_ns", "SELECT * FROM feeds ORDER BY feed", "SELECT * FROM tape",
 		"SELECT * FROM epochs",
 	} {
 		out = append(out, userReads(t, path+"?mode=ro", query)...)
@@ -76,7 +75,7 @@ func TestRestartsLeaveNoTrace(t *testing.T) {
 	for seed := range uint64(4) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
-			src := busyTape(seed, 80)
+			src := busyTape(seed, 60)
 			want := allOf(t, src)
 			o := options(t)
 			rnd := rand.New(rand.NewPCG(seed, 1))
@@ -137,11 +136,11 @@ func TestKillChild(t *testing.T) {
 	}
 }
 
-const killBatches = 150
+const killBatches = 100
 
 // A process that is killed at any moment leaves a file from which the next one goes on, and in the end every row is there once.
 func TestKill(t *testing.T) {
-	kills := 6
+	kills := 5
 	if testing.Short() {
 		kills = 3
 	}
@@ -151,7 +150,7 @@ func TestKill(t *testing.T) {
 	o := options(t)
 	rnd := rand.New(rand.NewPCG(3, 4))
 	for range kills {
-		killOnce(t, o.Path, seed, 1+rnd.IntN(8))
+		killOnce(t, o.Path, seed, 1+rnd.IntN(6))
 	}
 	s := mustOpen(t, o)
 	_, p := s.Applied()
@@ -197,7 +196,7 @@ func killOnce(t *testing.T, path string, seed uint64, commits int) {
 
 // Bars are what one gets by going through all trades and not caring about their order.
 func TestBarsAgainstAllTrades(t *testing.T) {
-	src := busyTape(9, 100)
+	src := busyTape(9, 60)
 	s := mustOpen(t, options(t))
 	record(t, s, src)
 	for _, symbol := range []market.Symbol{"COINBASE:BTC-USD", "COINBASE:SOL-USD"} {

@@ -144,7 +144,11 @@ func (s *Store) check(ctx context.Context, limit int64) (later bool, err error) 
 		return true, nil
 	}
 	s.log.Info("the store was not closed; checking it", "path", s.path, "bytes", info.Size())
-	if err := quickCheck(ctx, s.readers); err != nil {
+	check := "PRAGMA quick_check(1)"
+	if suspect {
+		check = "PRAGMA integrity_check(1)" // something was found before, which the quick one may not see
+	}
+	if err := pragmaCheck(ctx, s.readers, check); err != nil {
 		return false, err
 	}
 	return false, setMeta(ctx, s.writer, metaSuspect, "0")
@@ -152,19 +156,14 @@ func (s *Store) check(ctx context.Context, limit int64) (later bool, err error) 
 
 // checkInUse checks a large file while it is in use. Of damage it tells Health, and by way of end the next Open.
 func (s *Store) checkInUse(ctx context.Context) {
-	err := quickCheck(ctx, s.readers)
+	err := pragmaCheck(ctx, s.readers, "PRAGMA quick_check(1)")
 	if err == nil || ctx.Err() != nil {
 		return
 	}
-	s.log.Error("the store is damaged; restart to make it again from the tape", "path", s.path, "error", err)
-	s.health.damage(err)
+	_ = s.notice(err)
 }
 
-// quickCheck runs SQLite's check of the structure of the file. Damage is ErrCorrupt.
-func quickCheck(ctx context.Context, db *sql.DB) error {
-	return pragmaCheck(ctx, db, "PRAGMA quick_check(1)")
-}
-
+// pragmaCheck runs one of SQLite's checks of the structure of the file. Damage is ErrCorrupt.
 func pragmaCheck(ctx context.Context, db *sql.DB, pragma string) error {
 	var answer string
 	if err := db.QueryRowContext(ctx, pragma).Scan(&answer); err != nil {

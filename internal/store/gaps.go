@@ -21,6 +21,11 @@ type Gap struct {
 // Gaps returns the gaps between two times, oldest first: those of a symbol and of its feed as a whole, or with "" all. 0 leaves an
 // end open. Gaps whose time is not known are always among them.
 func (s *Store) Gaps(ctx context.Context, symbol market.Symbol, from, to market.Time) ([]Gap, error) {
+	gaps, err := s.gaps(ctx, symbol, from, to)
+	return gaps, s.notice(err)
+}
+
+func (s *Store) gaps(ctx context.Context, symbol market.Symbol, from, to market.Time) ([]Gap, error) {
 	query := "SELECT g.cause, coalesce(s.symbol, ''), g.feed, g.since, g.until, g.reason, g.flags, g.lost, g.position, g.through" +
 		" FROM gap_rows g LEFT JOIN symbols s ON s.id = g.symbol" +
 		" WHERE (g.since < ?1 AND g.until >= ?2 OR g.until = 0)"

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 )
@@ -35,6 +36,15 @@ func (h *health) isDamaged() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.damaged != nil
+}
+
+// notice makes sure that damage which a query met with is not forgotten, and returns err.
+func (s *Store) notice(err error) error {
+	if errors.Is(err, ErrCorrupt) && !s.health.isDamaged() {
+		s.log.Error("the store is damaged; restart to make it again from the tape", "path", s.path, "error", err)
+		s.health.damage(err)
+	}
+	return err
 }
 
 // Health returns nil when the store is sound and recording, and otherwise what an operator should know.

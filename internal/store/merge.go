@@ -83,7 +83,9 @@ func newMerge(ctx context.Context, s *Store, q *market.TickQuery) (*merge, error
 		}
 		return cmp.Compare(b.first, a.first)
 	})
-	m.page = min(firstPage, max(8, mergeRows/(len(m.closed)+1)), q.Limit)
+	// Of many symbols each gives few of the rows that are asked for.
+	share := min(q.Limit, mergeRows) / (len(m.closed) + 1)
+	m.page = min(firstPage, max(4, 2*share))
 	return m, nil
 }
 

@@ -82,7 +82,7 @@ func TestTicksAgainstASort(t *testing.T) {
 	s := mustOpen(t, options(t))
 	record(t, s, src)
 	rnd := rand.New(rand.NewPCG(1, 1))
-	for range 200 {
+	for range 120 {
 		q := market.TickQuery{
 			Kind: market.KindTrade + market.Kind(rnd.IntN(2)), Descending: rnd.IntN(2) == 0,
 			Limit: 1 + rnd.IntN(300)*rnd.IntN(10),
@@ -162,7 +162,7 @@ func TestQueriesThatMakeNoSense(t *testing.T) {
 }
 
 func TestBarsInParts(t *testing.T) {
-	src := busyTape(23, 100)
+	src := busyTape(23, 60)
 	s := mustOpen(t, options(t))
 	record(t, s, src)
 	for _, symbol := range []market.Symbol{"COINBASE:BTC-USD", "ALPACA:AAPL"} {
@@ -197,7 +197,7 @@ func barsInParts(t *testing.T, s *Store, symbol market.Symbol, v market.Interval
 		}
 	}
 	rnd := rand.New(rand.NewPCG(2, 2))
-	for range 20 {
+	for range 12 {
 		q := market.BarQuery{Limit: 1 + rnd.IntN(1+2*len(all)), Descending: rnd.IntN(2) == 0}
 		if rnd.IntN(2) == 0 {
 			q.From = all[rnd.IntN(len(all))].Start + market.Time(rnd.IntN(3)-1)

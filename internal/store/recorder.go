@@ -60,7 +60,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 		return nil
 	}
 	r.store.health.stopped(err)
-	return err
+	return r.store.notice(err)
 }
 
 func (r *Recorder) run(ctx context.Context) (err error) {
@@ -78,7 +78,7 @@ func (r *Recorder) run(ctx context.Context) (err error) {
 		}
 		err := r.follow(ctx, f)
 		if !passing(err) {
-			return err
+			return mark(err)
 		}
 		// The file could not be read in the middle of a record: forget what is half done and take it from the file again.
 		if err := r.pause(ctx, "read", err, 0); err != nil {

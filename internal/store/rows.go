@@ -140,13 +140,11 @@ func tickTable(kind market.Kind) string {
 // scanner is a row of an answer.
 type scanner interface{ Scan(dest ...any) error }
 
-// scan reads a row of tickColumns and of what follows them.
-func (t *tick) scan(row scanner, kind market.Kind, more ...any) error {
-	to := append(make([]any, 0, 10), &t.event, &t.seq, &t.n, &t.delay, &t.price, &t.size, &t.form)
+// targets returns where a row of tickColumns is to be scanned to.
+func (t *tick) targets(kind market.Kind) []any {
+	to := []any{&t.event, &t.seq, &t.n, &t.delay, &t.price, &t.size, &t.form}
 	if kind == market.KindTrade {
-		to = append(to, &t.id)
-	} else {
-		to = append(to, &t.ask, &t.askSize)
+		return append(to, &t.id)
 	}
-	return row.Scan(append(to, more...)...)
+	return append(to, &t.ask, &t.askSize)
 }

@@ -198,9 +198,9 @@ func readNewestOf(ctx context.Context, q querier, kind market.Kind) ([]symbolTic
 	}
 	defer rows.Close()
 	var out []symbolTick
-	for rows.Next() {
-		var t symbolTick
-		if err := t.scan(rows, kind, &t.symbol); err != nil {
+	var t symbolTick
+	for to := append(t.targets(kind), &t.symbol); rows.Next(); {
+		if err := rows.Scan(to...); err != nil {
 			return nil, err
 		}
 		out = append(out, t)

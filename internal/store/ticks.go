@@ -35,13 +35,18 @@ func (s *Store) Ticks(ctx context.Context, q market.TickQuery, yield func(*marke
 		return fmt.Errorf("after number %d: %w", q.After.Seq, ErrQuery)
 	}
 	if q.Symbol == "" {
-		return s.allTicks(ctx, &q, yield)
+		return s.notice(s.allTicks(ctx, &q, yield))
 	}
+	return s.notice(s.ticksOf(ctx, &q, yield))
+}
+
+// ticksOf answers a query of one symbol.
+func (s *Store) ticksOf(ctx context.Context, q *market.TickQuery, yield func(*market.Row) error) error {
 	id, err := s.symbolID(ctx, q.Symbol)
 	if err != nil || id == 0 {
 		return err
 	}
-	c := newTickCursor(s, &q, q.Symbol, id, min(firstPage, q.Limit))
+	c := newTickCursor(s, q, q.Symbol, id, min(firstPage, q.Limit))
 	if q.After != nil {
 		c.goOn(int64(q.After.Event), int64(q.After.Seq))
 	}
@@ -174,9 +179,9 @@ func (c *tickCursor) fill(ctx context.Context) error {
 		return err
 	}
 	defer rows.Close()
-	for rows.Next() {
-		var t tick
-		if err := t.scan(rows, c.kind); err != nil {
+	var t tick
+	for to := t.targets(c.kind); rows.Next(); {
+		if err := rows.Scan(to...); err != nil {
 			return err
 		}
 		c.page = append(c.page, t)

@@ -47,7 +47,7 @@ func waiting(t *testing.T, s *Store, src *memTape, trouble func(r *Recorder, att
 }
 
 func TestLockedByAnother(t *testing.T) {
-	src := busyTape(11, 40)
+	src := busyTape(11, 20)
 	want := allOf(t, src)
 	o := options(t)
 	o.Busy = time.Millisecond
@@ -86,7 +86,7 @@ func TestLockedByAnother(t *testing.T) {
 }
 
 func TestFullDisk(t *testing.T) {
-	src := busyTape(12, 80)
+	src := busyTape(12, 50)
 	want := allOf(t, src)
 	o := options(t)
 	s := mustOpen(t, o)
@@ -132,7 +132,7 @@ func (f *flaky) Read(ctx context.Context, from tape.Position, dst []*tape.Record
 }
 
 func TestTapeAway(t *testing.T) {
-	src := busyTape(13, 120)
+	src := busyTape(13, 90)
 	want := allOf(t, src)
 	o := options(t)
 	s := mustOpen(t, o)
