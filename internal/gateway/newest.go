@@ -72,8 +72,6 @@ func (s *session) sendNewest() error {
 			}
 		}
 	}
-	st.at = place{pos: at}
-	s.ended(st)
 	s.open()
 	defer s.release()
 	for _, due := range slices.Backward(n.due) {
@@ -86,6 +84,9 @@ func (s *session) sendNewest() error {
 	}
 	clear(n.due)
 	clear(n.blocks)
+	// Only now: the cursors of the frames before the last one must not be behind what has not been written.
+	st.at = place{pos: at}
+	s.ended(st)
 	if !s.isClear() {
 		s.lastSent = time.Now()
 	}

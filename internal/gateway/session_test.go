@@ -185,3 +185,23 @@ func TestPing(t *testing.T) {
 		}
 	}
 }
+
+// TestLatestCursors cuts a round of mode latest into many frames. The cursor of each but the last must be from before the round.
+func TestLatestCursors(t *testing.T) {
+	m := newMemTape()
+	b := serve(t, m, func(o *Options) { o.Limits.Frame = 500 })
+	c := b.join(`{"action":"subscribe","trades":["*"],"cursor":true,"mode":"latest","every":"10ms"}`)
+	var entries []market.Entry
+	for i := range 100 {
+		entries = append(entries, trade(market.Symbol(fmt.Sprint("SIM:S", i)), 1, 100, t0))
+	}
+	end := place{pos: m.put("sim", entries...) + 1}.cursor(m.epoch).String()
+	symbols := 0
+	for symbols < 100 {
+		list := c.frame()
+		symbols += len(list) - 1
+		if last := cursor(list) == end; last != (symbols == 100) {
+			t.Fatalf("after %d symbols: got the end: %v", symbols, last)
+		}
+	}
+}

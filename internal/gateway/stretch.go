@@ -124,11 +124,12 @@ func (s *session) forget(st *stretch) {
 	clear(s.blocks)
 	s.blocks = s.blocks[:0]
 	n := 0
-	for _, b := range st.held {
-		n += len(b.rec.Entries)
-	}
-	if n > heldEntries {
-		st.held = nil
+	for i, b := range st.held {
+		if n += len(b.rec.Entries); n > heldEntries {
+			clear(st.held[i:])
+			st.held = st.held[:i]
+			return
+		}
 	}
 }
 
