@@ -86,6 +86,7 @@ func (f *fold) load(ctx context.Context) error {
 		return err
 	}
 	f.symbols = make(map[market.Symbol]*symbolState, len(list))
+	f.forms.limit = f.store.forms.limit
 	for _, st := range list {
 		if l, ok := f.store.Latest(st.symbol); ok {
 			st.listing = l

@@ -14,7 +14,7 @@
 //	trades   symbol time time_ns seq price size side id exchange conditions tape received received_ns flags n
 //	quotes   symbol time time_ns seq bid bid_size ask ask_size bid_exchange ask_exchange conditions tape received received_ns flags n
 //	bars     symbol interval time time_ns end_ns open high low close volume turnover trades rev final gappy
-//	gaps     id cause symbol feed since since_ns until until_ns reason flags lost position through
+//	gaps     cause symbol feed since since_ns until until_ns reason flags lost position through
 //	symbols  id symbol feed trades trade_seq … quotes quote_seq …
 //
 // The column n is the number of the entry on the tape, over all symbols; side is that of the taker, buy, sell or empty; flags are

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -48,8 +49,9 @@ func (f *form) values() []any {
 
 // formCache finds forms by their number. It is shared by all readers.
 type formCache struct {
-	mu   sync.RWMutex
-	byID map[int64]*form
+	limit int // 0 is maxForms
+	mu    sync.RWMutex
+	byID  map[int64]*form
 }
 
 // querier is a connection, a pool or a transaction.
@@ -73,7 +75,7 @@ func (c *formCache) get(ctx context.Context, q querier, id int64) (*form, error)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.byID == nil || len(c.byID) >= maxForms {
+	if c.byID == nil || len(c.byID) >= cmp.Or(c.limit, maxForms) {
 		c.byID = make(map[int64]*form)
 	}
 	c.byID[id] = f
@@ -82,6 +84,7 @@ func (c *formCache) get(ctx context.Context, q querier, id int64) (*form, error)
 
 // formNumbers gives forms their numbers. It belongs to the recorder, which is the only one to add some.
 type formNumbers struct {
+	limit  int // 0 is maxForms
 	byForm map[form]int64
 	last   int64 // highest number given
 	hit    form  // what was asked for last
@@ -90,7 +93,7 @@ type formNumbers struct {
 
 // load finds the highest number that the file has.
 func (n *formNumbers) load(ctx context.Context, q querier) error {
-	*n = formNumbers{byForm: make(map[form]int64)}
+	*n = formNumbers{limit: n.limit, byForm: make(map[form]int64)}
 	return q.QueryRowContext(ctx, "SELECT coalesce(max(id), 0) FROM forms").Scan(&n.last)
 }
 
@@ -123,7 +126,7 @@ func findForm(ctx context.Context, q querier, f *form) (id int64, err error) {
 
 // trim starts the cache again when it is full. It must not be called while new forms have not been written.
 func (n *formNumbers) trim() {
-	if len(n.byForm) >= maxForms {
+	if len(n.byForm) >= cmp.Or(n.limit, maxForms) {
 		clear(n.byForm)
 		n.hit, n.hitID = form{}, 0
 	}

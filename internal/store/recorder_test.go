@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tapedeck/internal/market"
+	"tapedeck/internal/tape"
 )
 
 func ticks(t *testing.T, s *Store, q market.TickQuery) []market.Row {
@@ -78,6 +79,35 @@ func TestRecordAndRead(t *testing.T) {
 	}
 }
 
+// Ever new codes make the caches start again and again, and nothing else.
+func TestManyForms(t *testing.T) {
+	src := newMemTape()
+	var seq uint64
+	for i := range 60 {
+		var entries []market.Entry
+		for j := range 10 {
+			seq++
+			e := trade("SIM:A", seq, start+market.Time(seq), "1.5", "2")
+			e.Conditions = fmt.Sprintf("%d", (i*j)%97)
+			entries = append(entries, e)
+		}
+		src.append("sim", entries...)
+	}
+	s := mustOpen(t, options(t))
+	s.forms.limit = 7
+	for p := tape.Position(2); p <= src.Bounds().Last; p += 2 {
+		if err := recordTo(s, src, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(onTape(src, market.KindTrade, "SIM:A"), ticks(t, s, market.TickQuery{Kind: market.KindTrade, Symbol: "SIM:A"}), exact); diff != "" {
+		t.Errorf("trades (-want +got):\n%s", diff)
+	}
+	if n := len(s.forms.byID); n > 7 {
+		t.Errorf("%d forms in memory, want 7 at most", n)
+	}
+}
+
 // exact compares decimals with all their digits.
 var exact = cmp.Comparer(func(a, b market.Decimal) bool { return a == b })
 
@@ -103,6 +133,27 @@ func benchmarkRecord(b *testing.B, symbols int) {
 		}
 	}
 	b.ReportMetric(pages*size/float64(b.N), "B/tick")
+}
+
+// BenchmarkCommit records trades one by one, as they come from a quiet market: each is a transaction, and durable.
+func BenchmarkCommit(b *testing.B) {
+	src := newMemTape()
+	s := mustOpen(b, options(b))
+	ctx, cancel := context.WithCancel(b.Context())
+	r := NewRecorder(s, src)
+	committed, ended := make(chan tape.Position), make(chan error, 1)
+	r.onCommit = func(p tape.Position) { committed <- p }
+	go func() { ended <- r.Run(ctx) }()
+	var seq uint64
+	for b.Loop() {
+		seq++
+		src.append("sim", trade("SIM:A", seq, start+market.Time(seq)*market.Second, "187.42", "100"))
+		<-committed
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		b.Fatal(err)
+	}
 }
 
 // benchTape puts n ticks on a tape, four trades to a quote, at 100,000 a second of market time.

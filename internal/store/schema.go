@@ -218,7 +218,6 @@ FROM bar_rows b JOIN symbols s ON s.id = b.symbol WHERE b.priced`,
 
 		"DROP VIEW IF EXISTS gaps",
 		`CREATE VIEW gaps AS SELECT
-  g.id AS id,
   g.cause AS cause,
   s.symbol AS symbol,
   g.feed AS feed,

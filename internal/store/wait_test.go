@@ -230,7 +230,7 @@ func TestEntriesThatCannotBeStored(t *testing.T) {
 		"store|SIM:A|2|trade 1 cannot be stored: its number was used before",
 		"store||1|trade 1 cannot be stored: it has no symbol",
 		"store|SIM:A|0|trade 6 is in no bar: outside the range of exact decimals",
-	}, userReads(t, o.Path, "SELECT cause, symbol, lost, reason FROM gaps ORDER BY id")); diff != "" {
+	}, userReads(t, o.Path, "SELECT g.cause, s.symbol, g.lost, g.reason FROM gap_rows g LEFT JOIN symbols s ON s.id = g.symbol ORDER BY g.id")); diff != "" {
 		t.Errorf("gaps (-want +got):\n%s", diff)
 	}
 	for _, want := range []string{"position=1 n=2 kind=trade symbol=SIM:A seq=2", "position=2 n=9", "a trade is in no bar", "n=10"} {

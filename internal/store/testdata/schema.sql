@@ -135,7 +135,6 @@ CREATE VIEW bars AS SELECT
   b.gappy AS gappy
 FROM bar_rows b JOIN symbols s ON s.id = b.symbol WHERE b.priced;
 CREATE VIEW gaps AS SELECT
-  g.id AS id,
   g.cause AS cause,
   s.symbol AS symbol,
   g.feed AS feed,
