@@ -139,9 +139,9 @@ export class PriceChart {
     this.prices.setData(this.places.map((p) => this.pricePoint(p)) as never);
     this.volume.setData(this.places.map((p) => this.volumePoint(p)));
     this.hatch.set(this.hatchSpans(), this.options.palette.hatch);
-    // Bars put in front would push the view along; keep what the reader looks at.
+    // Bars put in front, or dropped there, would push the view along; keep what the reader looks at.
     const added = this.places.length - before;
-    if (range !== null && before > 0 && added > 0 && newestBefore === this.places.at(-1)?.t) {
+    if (range !== null && before > 0 && added !== 0 && newestBefore === this.places.at(-1)?.t) {
       scale.setVisibleLogicalRange({ from: range.from + added, to: range.to + added });
     }
   }

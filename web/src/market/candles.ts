@@ -75,6 +75,11 @@ export class Candles {
     return fresh.length;
   }
 
+  /** Drops the oldest bars beyond the newest `keep`, so that memory stays bounded. Returns whether there were any. */
+  trim(keep: number): boolean {
+    return this.bars.splice(0, Math.max(0, this.bars.length - keep)).length > 0;
+  }
+
   /**
    * Takes the server's word for closed bars, which knows late and cancelled trades
    * and the venue's rules. The newest bar and anything after it is left alone: it

@@ -5,10 +5,10 @@ import type { Bar, FeedInfo, SymbolInfo, Trade } from '../market/types.ts';
 import * as f from './fields.ts';
 import { bar, flowState, trade } from './wire.ts';
 
-/** A page of bars, newest first in time, and what to ask for the next older page with. */
+/** A page of bars, newest first, and whether there are older ones. */
 export interface BarPage {
   readonly bars: readonly Bar[];
-  readonly next: string | null;
+  readonly more: boolean;
 }
 
 /** A line of the tutorial's `/history`. */
@@ -33,8 +33,7 @@ export function readFeeds(value: Exact): FeedInfo[] {
 export function readBars(value: Exact): BarPage {
   const o = f.asObject(value, 'bars');
   const bars = f.asArray(o['bars'], 'bars').map((b) => bar(f.asObject(b, 'bar')));
-  const next = f.textOr(o, 'next_page_token', '');
-  return { bars, next: next === '' ? null : next };
+  return { bars, more: f.textOr(o, 'next_page_token', '') !== '' };
 }
 
 /** Reads the answer of `v2/stocks/{symbol}/trades`. */

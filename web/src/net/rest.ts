@@ -1,5 +1,6 @@
 import type { Exact } from '../market/exact.ts';
 import { readExact } from '../market/exact.ts';
+import { rfc3339 } from '../market/instant.ts';
 import type { Interval } from '../market/interval.ts';
 import type { FeedInfo, SymbolInfo, Trade } from '../market/types.ts';
 import type { BarPage, PricePoint } from './answers.ts';
@@ -46,14 +47,14 @@ export class Rest {
   }
 
   /**
-   * The newest bars of a symbol, the forming one included, or with `page` the
-   * next older ones.
+   * The newest bars of a symbol, the forming one included; with `before` those
+   * that opened before that time, in UTC seconds.
    */
   async bars(
     name: string,
     interval: Interval,
     limit: number,
-    page: string | null,
+    before: number | null,
     signal?: AbortSignal,
   ): Promise<AsOf<BarPage>> {
     const path = `v2/stocks/${encodeURIComponent(name)}/bars`;
@@ -63,7 +64,7 @@ export class Rest {
       limit,
       // Without a start the API that this one follows begins at today's midnight.
       start: '1970-01-01T00:00:00Z',
-      ...(page === null ? {} : { page_token: page }),
+      ...(before === null ? {} : { end: rfc3339(before - 1) }),
     });
     const { value, cursor } = await this.get(url, signal);
     return { value: readBars(value), cursor };

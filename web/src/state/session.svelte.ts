@@ -35,6 +35,9 @@ export interface SessionOptions {
 
 const laterPage = 1000;
 
+/** Live bars after which the oldest ones are dropped; scrolling back fetches them again. */
+const mostAppended = 5_000;
+
 /** After this long out of sight, loading anew is kinder than replaying what was missed. */
 const stayAway = 60_000;
 
@@ -61,7 +64,9 @@ export class Session {
   private sink: ChartSink | null = null;
   private row: Row | null = null;
   private candles = new Candles(automatic[0], []);
-  private next: string | null = null;
+  /** Whether the server has older bars than these. */
+  private more = false;
+  private appended = 0;
   private link: Link | null = null;
   private loading = new AbortController();
   private retry: ReturnType<typeof setTimeout> | undefined;
@@ -113,13 +118,15 @@ export class Session {
 
   /** Fetches older bars, when there are any and none are on their way. */
   async older(): Promise<void> {
-    if (this.next === null || this.fetchingOlder || this.row === null) return;
+    const oldest = this.bars[0];
+    if (!this.more || this.fetchingOlder || oldest === undefined) return;
     this.fetchingOlder = true;
     try {
-      const page = this.next;
-      const answer = await this.fetchBars(laterPage, page);
-      this.next = answer.value.next;
-      if (this.candles.prepend(answer.value.bars) > 0) this.show('all');
+      const { candles } = this;
+      const { value } = await this.fetchBars(laterPage, oldest.t);
+      if (candles !== this.candles) return;
+      this.more = value.more;
+      if (candles.prepend(value.bars) > 0) this.show('all');
     } catch {
       // Scrolling asks again.
     } finally {
@@ -178,7 +185,8 @@ export class Session {
       this.interval = interval;
       this.attempt = 0;
       this.candles = new Candles(this.interval, answer.value.bars);
-      this.next = answer.value.next;
+      this.more = answer.value.more;
+      this.appended = 0;
       // What the stream gives is counted from where this history ends.
       this.counter.restart();
       this.phase = this.bars.length === 0 ? 'empty' : 'ready';
@@ -208,9 +216,9 @@ export class Session {
     }
   }
 
-  private fetchBars(limit: number, page: string | null): Promise<AsOf<BarPage>> {
+  private fetchBars(limit: number, before: number | null): Promise<AsOf<BarPage>> {
     const { symbol = '' } = this.row ?? {};
-    return this.options.rest.bars(symbol, this.interval, limit, page, this.loading.signal);
+    return this.options.rest.bars(symbol, this.interval, limit, before, this.loading.signal);
   }
 
   private follow(cursor: string | null, before: Resume | undefined): void {
@@ -263,8 +271,20 @@ export class Session {
       if (change === 'appended') this.fresh++;
       this.show('newest');
     }
-    if (change === 'appended' && before !== null) this.settleSoon();
+    if (change === 'appended' && before !== null) {
+      this.settleSoon();
+      this.trim();
+    }
     return true;
+  }
+
+  /** A page that stays open for weeks holds no more bars than one that was just opened, about. */
+  private trim(): void {
+    if (++this.appended < mostAppended) return;
+    this.appended = 0;
+    if (!this.candles.trim(mostAppended)) return;
+    this.more = true;
+    this.show('all');
   }
 
   /** Daily bars of listed stocks are made in the regular session only. */

@@ -214,7 +214,8 @@ class Fake {
       );
     } else if (bars) {
       const all = this.bars(bars[1], lengths[url.searchParams.get('timeframe')]);
-      const from = Number(url.searchParams.get('page_token') ?? 0);
+      const end = Date.parse(url.searchParams.get('end') ?? '2100-01-01T00:00:00Z') / 1000;
+      const from = (all.findIndex((b) => b.t <= end) + all.length + 1) % (all.length + 1);
       const limit = Number(url.searchParams.get('limit'));
       const rows = all
         .slice(from, from + limit)
@@ -222,7 +223,7 @@ class Fake {
           (b) =>
             `{"t":"${new Date(b.t * 1000).toISOString()}","o":${b.o},"h":${b.h},"l":${b.l},"c":${b.c},"v":${b.v},"n":${b.n}}`,
         );
-      const next = from + limit < all.length ? `"${from + limit}"` : 'null';
+      const next = from + limit < all.length ? '"more"' : 'null';
       send(`{"bars":[${rows.join(',')}],"symbol":"${bars[1]}","next_page_token":${next}}`);
     } else if (trades) {
       const rows = this.entries.filter((e) => e.T === 't' && e.S === trades[1]);

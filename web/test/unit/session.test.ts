@@ -22,12 +22,12 @@ function bar(at: number, close: string, n = 1): Bar {
 /** A server of which the test says what it answers next. */
 class Server {
   answers: AsOf<BarPage>[] = [];
-  asked: { limit: number; page: string | null }[] = [];
+  asked: { limit: number; before: number | null }[] = [];
   lines: FakeLine[] = [];
 
   readonly rest = {
-    bars: (_: string, __: Interval, limit: number, page: string | null) => {
-      this.asked.push({ limit, page });
+    bars: (_: string, __: Interval, limit: number, before: number | null) => {
+      this.asked.push({ limit, before });
       const answer = this.answers.shift();
       return answer ? Promise.resolve(answer) : Promise.reject(new Error('no answer'));
     },
@@ -107,8 +107,8 @@ function setUp(...answers: AsOf<BarPage>[]) {
   return { server, session, drawn, frame };
 }
 
-const page = (bars: Bar[], cursor: string | null, next: string | null = null): AsOf<BarPage> => ({
-  value: { bars, next },
+const page = (bars: Bar[], cursor: string | null, more = false): AsOf<BarPage> => ({
+  value: { bars, more },
   cursor,
 });
 
@@ -189,14 +189,26 @@ describe('Session', () => {
 
   it('fetches older bars once at a time, until there are none', async () => {
     const { server, session } = setUp(
-      page([bar(5, '5')], 'c', 'more'),
-      page([bar(4, '4'), bar(3, '3')], 'c', null),
+      page([bar(5, '5')], 'c', true),
+      page([bar(4, '4'), bar(3, '3')], 'c'),
     );
     await vi.advanceTimersByTimeAsync(0);
     await Promise.all([session.older(), session.older()]);
     await session.older();
-    expect(server.asked.map((a) => a.page)).toEqual([null, 'more']);
+    expect(server.asked.map((a) => a.before)).toEqual([null, start + 300]);
     expect(session.bars.map((b) => b.c)).toEqual(['3', '4', '5']);
+    session.close();
+  });
+
+  it('holds a bounded number of bars, and fetches what it dropped when asked', async () => {
+    const { server, session } = setUp(page([bar(0, '1')], 'c'), page([bar(1, '1')], 'c'));
+    await vi.advanceTimersByTimeAsync(0);
+    server.line.join();
+    for (let seq = 1; seq <= 12_000; seq++) server.line.say(tick(seq, seq, seq));
+    expect(session.bars.length).toBeLessThanOrEqual(10_000);
+    const [oldest] = session.bars;
+    await session.older();
+    expect(server.asked.at(-1)?.before).toBe(oldest?.t);
     session.close();
   });
 
