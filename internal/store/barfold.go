@@ -129,9 +129,8 @@ func (f *fold) loadOpen(ctx context.Context) error {
 	}
 	for _, where := range []string{
 		"bar_rows b WHERE final = 0 ORDER BY symbol, interval, start",
-		"symbols s CROSS JOIN (VALUES (1), (60), (3600), (86400)) i CROSS JOIN bar_rows b" +
-			" WHERE b.symbol = s.id AND b.interval = i.column1 AND final = 1" +
-			" AND b.start = (SELECT max(start) FROM bar_rows m WHERE m.symbol = s.id AND m.interval = i.column1)",
+		"symbols s CROSS JOIN intervals i CROSS JOIN bar_rows b WHERE b.symbol = s.id AND b.interval = i.seconds AND final = 1" +
+			" AND b.start = (SELECT max(start) FROM bar_rows m WHERE m.symbol = s.id AND m.interval = i.seconds)",
 	} {
 		if err := f.loadSome(ctx, "SELECT "+prefixed("b.", barColumns)+" FROM "+where, bySymbol); err != nil {
 			return fmt.Errorf("read open bars: %w", mark(err))

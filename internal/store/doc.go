@@ -28,6 +28,7 @@
 //	quote_rows  symbol event seq | n delay bid bid_size ask ask_size form     key (symbol, event, seq)
 //	bar_rows    symbol interval start | end open high low close …_exp volume turnover count open_at open_seq close_at close_seq
 //	            first_seq last_seq rev final gappy priced                     key (symbol, interval, start)
+//	intervals   seconds | interval  the names of the intervals of bar_rows
 //	gap_rows    id | cause symbol feed since until reason flags lost position through
 //	forms       id | price_exp size_exp ask_exp ask_size_exp side flags tape exchange ask_from conditions
 //	feeds       feed | clock        latest event time that the bars of the feed have seen

@@ -109,6 +109,12 @@ CREATE TABLE quote_rows (
   PRIMARY KEY (symbol, event, seq)
 ) WITHOUT ROWID;
 
+CREATE TABLE intervals (
+  seconds  INTEGER PRIMARY KEY,
+  interval TEXT NOT NULL UNIQUE
+);
+INSERT INTO intervals VALUES (1, '1s'), (60, '1m'), (3600, '1h'), (86400, '1d');
+
 CREATE TABLE bar_rows (
   symbol     INTEGER NOT NULL,
   interval   INTEGER NOT NULL,
@@ -200,7 +206,7 @@ FROM quote_rows r JOIN symbols s ON s.id = r.symbol JOIN forms f ON f.id = r.for
 		"DROP VIEW IF EXISTS bars",
 		`CREATE VIEW bars AS SELECT
   s.symbol AS symbol,
-  CASE b.interval WHEN 1 THEN '1s' WHEN 60 THEN '1m' WHEN 3600 THEN '1h' WHEN 86400 THEN '1d' END AS interval,
+  i.interval AS interval,
   ` + timeText("b.start") + ` AS time,
   b.start AS time_ns,
   b."end" AS end_ns,
@@ -214,7 +220,7 @@ FROM quote_rows r JOIN symbols s ON s.id = r.symbol JOIN forms f ON f.id = r.for
   b.rev AS rev,
   b.final AS final,
   b.gappy AS gappy
-FROM bar_rows b JOIN symbols s ON s.id = b.symbol WHERE b.priced`,
+FROM bar_rows b JOIN symbols s ON s.id = b.symbol JOIN intervals i ON i.seconds = b.interval WHERE b.priced`,
 
 		"DROP VIEW IF EXISTS gaps",
 		`CREATE VIEW gaps AS SELECT

@@ -199,6 +199,21 @@ func TestViews(t *testing.T) {
 	}
 }
 
+// What the documents tell users to ask reads what is asked for, and not all there is.
+func TestViewsAreFast(t *testing.T) {
+	o, _, _ := filled(t)
+	for _, query := range []string{
+		"SELECT time, price, size, side FROM trades WHERE symbol = 'ALPACA:SPY' ORDER BY time_ns DESC LIMIT 10",
+		"SELECT time, bid, ask FROM quotes WHERE symbol = 'ALPACA:SPY' AND time_ns >= 5 ORDER BY time_ns LIMIT 10",
+		"SELECT time, open, close FROM bars WHERE symbol = 'ALPACA:SPY' AND interval = '1m' ORDER BY time_ns DESC LIMIT 60",
+	} {
+		plan := strings.Join(userReads(t, o.Path, "EXPLAIN QUERY PLAN "+query), "\n")
+		if strings.Contains(plan, "SCAN") || strings.Contains(plan, "TEMP B-TREE") {
+			t.Errorf("%s\n%s", query, plan)
+		}
+	}
+}
+
 // The schema is a promise to everyone who reads the file: this file of it changes by adding only.
 func TestSchemaGolden(t *testing.T) {
 	o := options(t)

@@ -63,6 +63,10 @@ CREATE TABLE gap_rows (
   position INTEGER NOT NULL,
   through  INTEGER NOT NULL
 );
+CREATE TABLE intervals (
+  seconds  INTEGER PRIMARY KEY,
+  interval TEXT NOT NULL UNIQUE
+);
 CREATE TABLE meta (
   key   TEXT PRIMARY KEY,
   value TEXT NOT NULL
@@ -119,7 +123,7 @@ CREATE TABLE trade_rows (
 ) WITHOUT ROWID;
 CREATE VIEW bars AS SELECT
   s.symbol AS symbol,
-  CASE b.interval WHEN 1 THEN '1s' WHEN 60 THEN '1m' WHEN 3600 THEN '1h' WHEN 86400 THEN '1d' END AS interval,
+  i.interval AS interval,
   CASE WHEN b.start <> 0 THEN strftime('%Y-%m-%dT%H:%M:%S', (b.start) / 1000000000 - ((b.start) % 1000000000 < 0), 'unixepoch') || printf('.%09dZ', ((b.start) % 1000000000 + 1000000000) % 1000000000) END AS time,
   b.start AS time_ns,
   b."end" AS end_ns,
@@ -133,7 +137,7 @@ CREATE VIEW bars AS SELECT
   b.rev AS rev,
   b.final AS final,
   b.gappy AS gappy
-FROM bar_rows b JOIN symbols s ON s.id = b.symbol WHERE b.priced;
+FROM bar_rows b JOIN symbols s ON s.id = b.symbol JOIN intervals i ON i.seconds = b.interval WHERE b.priced;
 CREATE VIEW gaps AS SELECT
   g.cause AS cause,
   s.symbol AS symbol,
