@@ -123,7 +123,7 @@ func (b *bench) connect() *net.TCPConn {
 	if !ok {
 		b.t.Fatalf("got a %T", dialed)
 	}
-	b.t.Cleanup(func() { _ = conn.Close() })
+	b.t.Cleanup(func() { _ = conn.Close() }) // it may be closed already
 	return conn
 }
 
@@ -372,4 +372,35 @@ func TestClientAddress(t *testing.T) {
 	if got, loopback := g.client(r); got != "127.0.0.1" || !loopback {
 		t.Errorf("got %s", got)
 	}
+}
+
+// FuzzFrames sends any bytes after the handshake. The server must end the connection, and itself not.
+func FuzzFrames(f *testing.F) {
+	masked := func(kind byte, text string) []byte {
+		return append([]byte{kind, 0x80 | byte(len(text)), 0, 0, 0, 0}, text...)
+	}
+	f.Add(masked(0x81, `{"action":"subscribe","trades":["*"]}`))
+	f.Add(append(masked(0x01, `{"action":`), masked(0x80, `"auth"}`)...))
+	f.Add(append(masked(0x89, "ping"), masked(0x88, "\x03\xe8bye")...))
+	f.Add(masked(0x82, "\x00"))
+	f.Add([]byte{0x81, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
+	f.Add([]byte{0x81, 0xfe, 0xff, 0xff})
+	b := serve(f, filled(), nil)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c := *b
+		c.t = t
+		conn, r := c.raw("/v2/tape")
+		// The server may end it before all is written.
+		_, _ = conn.Write(data)
+		_ = conn.CloseWrite()
+		if err := conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, r); err != nil && strings.Contains(err.Error(), "timeout") {
+			t.Fatalf("the connection stays open: %v", err)
+		}
+		if err := conn.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
