@@ -319,14 +319,15 @@ func TestMetrics(t *testing.T) {
 // TestManyBehind has many readers that are far behind, with large records: what they ask for together is more than the server
 // keeps for one connection.
 func TestManyBehind(t *testing.T) {
-	r := record(t, 24, 512<<10, false)
+	const records = 4
+	r := record(t, records, 5<<20, false)
 	l := openTape(t, Options{Dir: r.dir, RingBytes: 1})
 	s := l.session.Load()
 	var wg sync.WaitGroup
-	for range 150 {
+	for range 20 {
 		wg.Go(func() {
 			var recs []*tape.Record
-			for pos := tape.Position(1); pos <= 24; {
+			for pos := tape.Position(1); pos <= records; {
 				var err error
 				if recs, err = l.Read(t.Context(), pos, recs[:0]); err != nil {
 					t.Errorf("Read(%d): %v", pos, err)

@@ -35,6 +35,7 @@ type session struct {
 	reads  atomic.Uint64  // numbers the inboxes of fetches
 	own    string         // prefix of those inboxes
 
+	ended  chan struct{} // closed by close
 	failed chan struct{} // closed when the server says that it can't write: it then answers no more
 	failOf sync.Once
 }
@@ -62,7 +63,7 @@ func startSession(dir string, log *slog.Logger) (*session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare the NATS server: %w", err)
 	}
-	s := &session{server: srv, acks: make(chan *nats.Msg, 4*maxTurn), failed: make(chan struct{}), slots: make(chan struct{}, maxFetches)}
+	s := &session{server: srv, acks: make(chan *nats.Msg, 4*maxTurn), failed: make(chan struct{}), slots: make(chan struct{}, maxFetches), ended: make(chan struct{})}
 	srv.SetLoggerV2(serverLog{log, s.fail}, false, false, false)
 	srv.Start()
 	if err := s.connect(); err != nil {
@@ -99,6 +100,7 @@ func (s *session) connect() error {
 
 // close ends the connection and the server, and waits for the server's end.
 func (s *session) close() {
+	close(s.ended)
 	for _, conn := range []*nats.Conn{s.conn, s.reader} {
 		if conn != nil {
 			conn.Close()
@@ -162,8 +164,6 @@ func (s *session) lastOf(ctx context.Context, subject string) (m raw, ok bool, e
 const getTimeout = 15 * time.Second
 
 func (s *session) get(ctx context.Context, req getRequest, n int) ([]raw, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, getTimeout, tape.ErrUnavailable)
-	defer cancel()
 	body, err := json.Marshal(req)
 	if err != nil {
 		return nil, fmt.Errorf("encode a request: %w", err)
@@ -171,9 +171,13 @@ func (s *session) get(ctx context.Context, req getRequest, n int) ([]raw, error)
 	select {
 	case s.slots <- struct{}{}:
 		defer func() { <-s.slots }()
+	case <-s.ended:
+		return nil, unavailable("read messages", nats.ErrConnectionClosed)
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return nil, ctx.Err()
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, getTimeout, unavailable("read messages", errNoAnswer))
+	defer cancel()
 	inbox := s.own + strconv.FormatUint(s.reads.Add(1), 36)
 	answers := make(chan *nats.Msg, n+1)
 	sub, err := s.reader.ChanSubscribe(inbox, answers)
@@ -189,10 +193,9 @@ func (s *session) get(ctx context.Context, req getRequest, n int) ([]raw, error)
 		select {
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
-		case m, ok := <-answers:
-			if !ok {
-				return nil, unavailable("read messages", nats.ErrConnectionClosed)
-			}
+		case <-s.ended:
+			return nil, unavailable("read messages", nats.ErrConnectionClosed)
+		case m := <-answers:
 			if status := m.Header.Get("Status"); status != "" {
 				return ms, statusError(status, m.Header.Get("Description"))
 			}
