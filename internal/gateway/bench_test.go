@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -112,8 +113,9 @@ func BenchmarkHub(b *testing.B) {
 	}
 	g.hub.start(nil, bars, 1)
 	pos, seq := tape.Position(0), uint64(0)
+	sample := record(1000).rec.Entries
 	for b.Loop() {
-		entries := record(1000).rec.Entries
+		entries := slices.Clone(sample)
 		for i := range entries {
 			seq++
 			entries[i].Seq = seq
