@@ -40,7 +40,7 @@ type recordBars struct {
 // newBars returns a maker that knows the bars that were forming.
 func (g *Gateway) newBars(ctx context.Context, listings []market.Listing) (*barMaker, error) {
 	m, err := candle.New(candle.Options{
-		Intervals: []market.Interval{market.Min1(), market.Day1()}, Calendars: g.opt.Calendars,
+		Intervals: []market.Interval{market.Min1(), market.Day1()}, Calendars: g.opt.Calendars, Rules: g.opt.Rules,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make bars: %w", err)

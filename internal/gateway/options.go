@@ -84,6 +84,8 @@ type Options struct {
 	Health func() []Part
 	// Calendars tell the trading days of the venues; nil stands for the built-in ones.
 	Calendars *market.Calendars
+	// Rules returns the rule set of a venue's trades; nil, or a nil result, stands for the one that suits the venue.
+	Rules func(venue string) *market.Rules
 
 	UI         fs.FS // the built page; nil to serve none
 	Logger     *slog.Logger

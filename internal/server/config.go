@@ -25,6 +25,9 @@ type Config struct {
 	LogLevel  string // debug, info, warn, error
 	LogFormat string // text, json
 
+	Calendars string   // file of trading days, added to the built-in ones; "" for none
+	Rules     []string // which trades make bars: the name of a rule set for all venues, or VENUE=NAME
+
 	MinFree      int64         // bytes on the tape's disk below which nothing more is accepted; 0 chooses by the disk's size
 	DrainTimeout time.Duration // what a graceful stop may take
 

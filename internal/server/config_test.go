@@ -123,3 +123,42 @@ func FuzzLoadYAML(f *testing.F) {
 		}
 	})
 }
+
+func TestRulesAndCalendarsOfTheConfiguration(t *testing.T) {
+	c := Defaults()
+	c.Rules = []string{"sip", "replay=all"}
+	rules, err := loadRules(&c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for venue, want := range map[string]string{"REPLAY": "all", "NYSE": "sip"} {
+		if got := rules(venue).Name(); got != want {
+			t.Errorf("rules of %s: got %s, want %s", venue, got, want)
+		}
+	}
+	if rules, err := loadRules(new(Config)); err != nil || rules("NYSE") != nil {
+		t.Errorf("without configuration: got a rule set or %v", err)
+	}
+
+	c.Calendars = write(t, "calendar us-equity\nvenues REPLAY\n")
+	calendars, err := loadCalendars(&c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := calendars.For("REPLAY").Name(); got != "us-equity" {
+		t.Errorf("calendar of REPLAY: got %s", got)
+	}
+
+	for _, bad := range []Config{
+		{Rules: []string{"sip", "X=nonsense"}},
+		{Calendars: write(t, "closed whenever\n")},
+		{Calendars: "nowhere.txt"},
+	} {
+		c := Defaults()
+		c.Rules, c.Calendars = bad.Rules, bad.Calendars
+		_, err := New(Options{Config: c})
+		if err == nil || !strings.Contains(err.Error(), "bars.") {
+			t.Errorf("%v: got %v, want an error that names the key", bad, err)
+		}
+	}
+}

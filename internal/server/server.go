@@ -14,10 +14,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"tapedeck/internal/candle"
 	"tapedeck/internal/feed"
 	"tapedeck/internal/feed/replay"
 	"tapedeck/internal/feed/sim"
 	"tapedeck/internal/gateway"
+	"tapedeck/internal/market"
 	"tapedeck/internal/natstape"
 	"tapedeck/internal/store"
 	"tapedeck/internal/tape"
@@ -42,6 +44,9 @@ type Server struct {
 	log   *slog.Logger
 	feeds []*feed.URL
 	reg   *feed.Registry
+
+	calendars *market.Calendars
+	rules     func(venue string) *market.Rules
 }
 
 // adapters lists the sources of ticks that the program knows.
@@ -59,6 +64,13 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{opts: o, log: o.Logger, reg: adapters()}
+	var err error
+	if s.calendars, err = loadCalendars(&o.Config); err != nil {
+		return nil, err
+	}
+	if s.rules, err = loadRules(&o.Config); err != nil {
+		return nil, err
+	}
 	if o.Config.Has(RoleFeed) {
 		urls, err := s.reg.ParseAll(o.Config.Feeds)
 		if err != nil {
@@ -132,7 +144,10 @@ func (n *node) open(ctx context.Context) (err error) {
 	if err != nil {
 		return refused(fmt.Errorf("open tape: %w", err), natstape.ErrFormat, natstape.ErrLocked)
 	}
-	n.store, err = store.Open(ctx, store.Options{Path: path, Logger: n.log.With("part", "store"), Registerer: n.metrics, Source: n.tape})
+	n.store, err = store.Open(ctx, store.Options{
+		Path: path, Logger: n.log.With("part", "store"), Registerer: n.metrics, Source: n.tape,
+		Candles: candle.Options{Calendars: n.calendars, Rules: n.rules},
+	})
 	if err != nil {
 		return refused(err, store.ErrFormat, store.ErrCorrupt)
 	}
@@ -194,7 +209,7 @@ func (n *node) openGateway() (err error) {
 	c := &n.opts.Config
 	var ui fs.FS = web.Files()
 	n.gateway, err = gateway.New(gateway.Options{
-		Tape: n.tape, History: n.store, Feeds: n.feedInfos, Health: n.parts,
+		Tape: n.tape, History: n.store, Feeds: n.feedInfos, Health: n.parts, Calendars: n.calendars, Rules: n.rules,
 		UI: ui, Logger: n.log.With("part", "gateway"), Registerer: n.metrics, Gatherer: n.metrics,
 		PublicURL: c.PublicURL, Hosts: c.Hosts, Version: n.opts.Version, Drain: c.DrainTimeout / 2,
 		Limits: gateway.Limits{Rows: historyRows, Connections: c.MaxConnections, PerAddress: c.MaxConnectionsAddress, Symbols: c.MaxSubscriptions},

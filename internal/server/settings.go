@@ -37,6 +37,8 @@ func settings() []setting {
 		flag("insecure_http", "listen on other addresses than loopback, without TLS", func(c *Config) *bool { return &c.InsecureHTTP }),
 		choice("log.level", "debug, info, warn or error", []string{"debug", "info", "warn", "error"}, func(c *Config) *string { return &c.LogLevel }),
 		choice("log.format", "text or json", []string{"text", "json"}, func(c *Config) *string { return &c.LogFormat }),
+		text("bars.calendars", "file of trading days that corrects or adds to the built-in ones", func(c *Config) *string { return &c.Calendars }),
+		list("bars.rules", "which trades make bars: all, sip, vendor, alpaca or massive, or VENUE=NAME (default what suits the venue)", func(c *Config) *[]string { return &c.Rules }, parseList),
 		size("tape.min_free", "free space below which no tick is accepted (0: by the disk's size)", func(c *Config) *int64 { return &c.MinFree }),
 		span("drain_timeout", "what a graceful stop may take", func(c *Config) *time.Duration { return &c.DrainTimeout }),
 		count("limits.connections", "streaming clients in all", func(c *Config) *int { return &c.MaxConnections }),
