@@ -72,6 +72,7 @@ type fold struct {
 	feeds   map[string]*candle.Feed
 	damage  []market.Entry // gaps of the tape itself, for feeds that appear later
 	batch   batch
+	pool    rowPool
 }
 
 // load reads the state of the file.
@@ -268,7 +269,7 @@ func (f *fold) tick(ctx context.Context, rec *tape.Record, feed *candle.Feed, n 
 		}
 	}
 	st.listing.Feed = rec.Feed
-	st.add(e, t)
+	st.add(e, t, &f.pool)
 	f.touch(st)
 	f.batch.ticks++
 	f.push(rec, feed, n, e)
@@ -326,7 +327,7 @@ func (f *fold) finish() {
 func (f *fold) settle() {
 	b := &f.batch
 	for _, st := range b.touched {
-		st.settle()
+		st.settle(&f.pool)
 	}
 	f.store.now.publish(b.place, b.touched)
 	clear(b.feeds)

@@ -159,7 +159,7 @@ func mark(err error) error {
 	return err
 }
 
-// create makes the folder and an empty file that only its owner may read; ticks may be licensed data.
+// create makes the folder and an empty file that only its owner may read, for ticks may be licensed data, and both durable.
 func create(path string) (fresh bool, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return false, err
@@ -171,7 +171,8 @@ func create(path string) (fresh bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	return true, f.Close()
+	folder := filepath.Dir(path)
+	return true, errors.Join(f.Close(), syncFolder(folder), syncFolder(filepath.Dir(folder)))
 }
 
 // source returns the data source name of a connection. What makes a commit durable is here and not in a statement of its own,

@@ -24,9 +24,9 @@ type series struct {
 }
 
 // add takes in a tick of an entry.
-func (r *series) add(e *market.Entry, t tick) {
+func (r *series) add(e *market.Entry, t tick, p *rowPool) {
 	if len(r.rows) == 0 {
-		r.sorted = true
+		r.rows, r.sorted = p.get(), true
 	} else if r.sorted && t.compare(&r.rows[len(r.rows)-1]) <= 0 {
 		r.sorted = false
 	}
@@ -48,16 +48,37 @@ func (r *series) holds(t *tick) bool {
 	return slices.ContainsFunc(r.rows, func(u tick) bool { return u.compare(t) == 0 })
 }
 
-// keepRows is how many rows a series keeps the memory of between transactions.
-const keepRows = 256
+// rowPool keeps the memory of rows between transactions, for whichever symbols are busy in the next one.
+type rowPool struct {
+	free [][]tick
+	rows int // that free has room for
+}
 
-func (r *series) reset() {
-	r.entry = nil
-	if cap(r.rows) > keepRows {
-		r.rows = nil
+// maxFreeRows bounds what a pool keeps: some 8 MB, enough for a transaction of maxTicks.
+const maxFreeRows = 1 << 16
+
+func (p *rowPool) get() []tick {
+	last := len(p.free) - 1
+	if last < 0 {
+		return nil
 	}
-	clear(r.rows)
-	r.rows = r.rows[:0]
+	rows := p.free[last]
+	p.free = p.free[:last]
+	p.rows -= cap(rows)
+	return rows
+}
+
+func (p *rowPool) put(rows []tick) {
+	if c := cap(rows); c > 0 && p.rows+c <= maxFreeRows {
+		clear(rows) // the ids of trades
+		p.free = append(p.free, rows[:0])
+		p.rows += c
+	}
+}
+
+func (r *series) reset(p *rowPool) {
+	p.put(r.rows)
+	r.rows, r.entry = nil, nil
 }
 
 // symbolState is what the recorder knows of a symbol: its row of the table symbols.
@@ -78,8 +99,8 @@ func (st *symbolState) series(kind market.Kind) *series {
 }
 
 // add takes in a tick.
-func (st *symbolState) add(e *market.Entry, t tick) {
-	st.series(e.Kind).add(e, t)
+func (st *symbolState) add(e *market.Entry, t tick, p *rowPool) {
+	st.series(e.Kind).add(e, t, p)
 	if e.Kind == market.KindTrade {
 		st.listing.TradeSeq = max(st.listing.TradeSeq, e.Seq)
 	} else {
@@ -88,15 +109,15 @@ func (st *symbolState) add(e *market.Entry, t tick) {
 }
 
 // settle is called once the transaction is committed.
-func (st *symbolState) settle() {
+func (st *symbolState) settle(p *rowPool) {
 	if e := st.trades.entry; e != nil {
 		st.listing.LastTrade = *e
 	}
 	if e := st.quotes.entry; e != nil {
 		st.listing.LastQuote = *e
 	}
-	st.trades.reset()
-	st.quotes.reset()
+	st.trades.reset(p)
+	st.quotes.reset(p)
 	st.touched = false
 }
 
