@@ -41,7 +41,7 @@ func (s *Store) bars(ctx context.Context, q *market.BarQuery, dst []market.Bar) 
 	if err != nil {
 		return dst, 0, err
 	}
-	r := barReader{query: q, tx: tx}
+	r := barReader{query: q, tx: tx, page: s.page}
 	if err := r.find(ctx, s); err != nil {
 		return dst, 0, err
 	}
@@ -60,6 +60,7 @@ type barReader struct {
 	base   market.Interval // that is read
 	roller candle.Roller
 	rolled []market.Bar
+	page   int
 }
 
 // find looks the symbol up, and the clock of its feed.
@@ -125,7 +126,7 @@ func (r *barReader) read(ctx context.Context, dst []market.Bar) ([]market.Bar, e
 	if r.query.Descending {
 		where = "symbol = ? AND interval = ? AND start >= ? AND start < ? ORDER BY start DESC LIMIT ?"
 	}
-	size := barPage
+	size := r.page
 	if r.kept() {
 		size = min(size, r.query.Limit)
 	}

@@ -97,25 +97,11 @@ func (s *Store) Applied() (tape.Epoch, tape.Position) {
 	return p.epoch, p.position
 }
 
-// HighWater returns the highest position that the tape was seen to have. A tape that ends before it has lost its end.
-func (s *Store) HighWater() tape.Position { return s.now.placed().highWater }
-
 // Entries returns how many entries were on the tape up to the applied position, and how many of those were lost to damage of
-// the tape.
+// the tape. The numbers of a symbol that has no listing begin after as many: it may have been among them.
 func (s *Store) Entries() (all, lost uint64) {
 	p := s.now.placed()
 	return p.entries, p.lost
-}
-
-// LastSeq returns the numbers of the last trade and the last quote of a symbol: whoever numbers its ticks goes on from
-// there. Of a symbol that was never seen they are not 0 after damage to the tape, since it may have been seen there.
-func (s *Store) LastSeq(symbol market.Symbol) (trade, quote uint64) {
-	s.now.mu.RLock()
-	defer s.now.mu.RUnlock()
-	if l := s.now.listings[symbol]; l != nil {
-		return l.TradeSeq, l.QuoteSeq
-	}
-	return s.now.place.lost, s.now.place.lost
 }
 
 // Listings returns what history knows of each symbol, in the order of their names, all as of one commit. The error is nil;

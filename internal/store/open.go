@@ -55,6 +55,7 @@ type Store struct {
 	forms   formCache
 	now     live
 	candles candle.Options
+	page    int // stored bars that are read at once
 	health  health
 	metrics *metrics
 
@@ -105,7 +106,7 @@ func open(ctx context.Context, o *Options) (*Store, error) {
 			return nil, fmt.Errorf("open store %s: %w", o.Path, err)
 		}
 	}
-	s := &Store{path: o.Path, log: o.Logger, busy: o.Busy, candles: o.Candles}
+	s := &Store{path: o.Path, log: o.Logger, busy: o.Busy, candles: o.Candles, page: barPage}
 	s.candles.Intervals = kept()
 	if s.candles.Calendars == nil {
 		s.candles.Calendars = market.NewCalendars()
@@ -208,9 +209,6 @@ func fileURI(path string) string {
 	}
 	return "file:" + (&url.URL{Path: path}).EscapedPath()
 }
-
-// Path returns the path of the database file.
-func (s *Store) Path() string { return s.path }
 
 // Close closes the file, after the recorder's Run and all queries have ended. What the write-ahead log holds is moved into the
 // database, so that the one file is all there is.

@@ -68,7 +68,7 @@ func TestTicksAgainstASort(t *testing.T) {
 	g.fill(src, 60)
 	// Some symbols trade at other times only, and many ticks share a time.
 	for i := range 30 {
-		g.symbols = names[i%7 : i%7+1]
+		g.symbols = names[i%7:]
 		g.at = (g.at + market.Minute).Floor(market.Minute)
 		var same []market.Entry
 		for _, e := range g.batch() {
@@ -187,6 +187,7 @@ func barsInParts(t *testing.T, s *Store, symbol market.Symbol, v market.Interval
 		}
 		return bars
 	}
+	s.page = barPage
 	all := ask(market.BarQuery{Limit: 1 << 20})
 	if len(all) == 0 {
 		t.Fatal("no bars")
@@ -198,6 +199,7 @@ func barsInParts(t *testing.T, s *Store, symbol market.Symbol, v market.Interval
 	}
 	rnd := rand.New(rand.NewPCG(2, 2))
 	for range 12 {
+		s.page = 1 + rnd.IntN(50)
 		q := market.BarQuery{Limit: 1 + rnd.IntN(1+2*len(all)), Descending: rnd.IntN(2) == 0}
 		if rnd.IntN(2) == 0 {
 			q.From = all[rnd.IntN(len(all))].Start + market.Time(rnd.IntN(3)-1)

@@ -222,6 +222,8 @@ func TestEntriesThatCannotBeStored(t *testing.T) {
 		t.Fatal(err)
 	}
 	record(t, s, src)
+	src.append("sim", trade("SIM:A", 3, start, "9", "9"), trade("SIM:A", 8, start, "1", "1"))
+	record(t, s, src)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -230,6 +232,7 @@ func TestEntriesThatCannotBeStored(t *testing.T) {
 		"store|SIM:A|2|trade 1 cannot be stored: its number was used before",
 		"store||1|trade 1 cannot be stored: it has no symbol",
 		"store|SIM:A|0|trade 6 is in no bar: outside the range of exact decimals",
+		"store|SIM:A|1|trade 3 cannot be stored: its number was used before",
 	}, userReads(t, o.Path, "SELECT g.cause, s.symbol, g.lost, g.reason FROM gap_rows g LEFT JOIN symbols s ON s.id = g.symbol ORDER BY g.id")); diff != "" {
 		t.Errorf("gaps (-want +got):\n%s", diff)
 	}
@@ -238,10 +241,10 @@ func TestEntriesThatCannotBeStored(t *testing.T) {
 			t.Errorf("the log does not say %q:\n%s", want, &log)
 		}
 	}
-	if diff := cmp.Diff([]string{"1", "3", "4", "5", "6", "7"}, userReads(t, o.Path, "SELECT seq FROM trades ORDER BY n")); diff != "" {
+	if diff := cmp.Diff([]string{"1", "3", "4", "5", "6", "7", "8"}, userReads(t, o.Path, "SELECT seq FROM trades ORDER BY n")); diff != "" {
 		t.Errorf("trades (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"4"}, userReads(t, o.Path, "SELECT trades FROM bars WHERE interval = '1s'")); diff != "" {
+	if diff := cmp.Diff([]string{"5"}, userReads(t, o.Path, "SELECT trades FROM bars WHERE interval = '1s'")); diff != "" {
 		t.Errorf("trades in bars (-want +got):\n%s", diff)
 	}
 	if r, err := Verify(t.Context(), o.Path); err != nil || len(r.Problems) > 0 {
