@@ -49,6 +49,9 @@ export interface PriceChartOptions {
 /** The width of a bar when a chart opens, in pixels. */
 const firstSpacing = 8;
 
+/** Bars that fill a chart of a market that has just begun. */
+const fewBars = 60;
+
 /** Room for bars to come, in bars. */
 const rightRoom = 6;
 
@@ -156,6 +159,7 @@ export class PriceChart {
       else {
         this.places.push(place);
         this.axis.append(bar.t);
+        this.goAlong();
       }
       this.prices.update(this.pricePoint(place) as never);
       this.volume.update(this.volumePoint(place));
@@ -199,9 +203,22 @@ export class PriceChart {
   home(): void {
     this.chart.priceScale('right').applyOptions({ autoScale: true });
     const scale = this.chart.timeScale();
-    const to = this.places.length - 1 + rightRoom;
-    // Few bars stand at the right edge in their usual width, where the next will come.
-    scale.setVisibleLogicalRange({ from: to - Math.max(30, scale.width() / firstSpacing), to });
+    const room = Math.max(30, Math.floor(scale.width() / firstSpacing));
+    const end = this.places.length - 1 + rightRoom;
+    // A market that has just begun grows from the left edge until the chart is full.
+    const full = end >= room;
+    scale.applyOptions({ shiftVisibleRangeOnNewBar: full });
+    const most = Math.min(room, Math.max(fewBars, Math.ceil(end * 1.5)));
+    scale.setVisibleLogicalRange(full ? { from: end - room, to: end } : { from: -1, to: most - 1 });
+  }
+
+  /** From where the bars reach the right edge, the view goes along with them. */
+  private goAlong(): void {
+    const scale = this.chart.timeScale();
+    if (scale.options().shiftVisibleRangeOnNewBar) return;
+    const range = scale.getVisibleLogicalRange();
+    if (range !== null && this.places.length - 1 + rightRoom < range.to) return;
+    scale.applyOptions({ shiftVisibleRangeOnNewBar: true });
   }
 
   /** Moves the view by bars; negative is into the past. */

@@ -1,5 +1,6 @@
 import type { Interval } from '../market/interval.ts';
 import { automatic } from '../market/interval.ts';
+import type { Bar } from '../market/types.ts';
 import type { BarPage } from '../net/answers.ts';
 import type { AsOf, Rest } from '../net/rest.ts';
 
@@ -11,6 +12,9 @@ const enough = 60;
 
 /** A shorter interval must bring this many times the bars, else it only thins them out. */
 const worthIt = 1.5;
+
+/** A market that began less than this many seconds ago is shown by the shortest interval. */
+const young = 600;
 
 /** The bars that a chart opens with, and of which interval they are. */
 export interface First {
@@ -27,12 +31,19 @@ export async function firstBars(
 ): Promise<First> {
   const [first, ...shorter] = wanted === null ? automatic : [wanted];
   let best = { interval: first, answer: await rest.bars(symbol, first, page, null, signal) };
+  const settled = age(best.answer.value.bars) >= young;
   for (const interval of shorter) {
-    const had = best.answer.value.bars.length;
-    if (had >= enough) break;
+    const { bars } = best.answer.value;
+    if (bars.length >= enough) break;
     const answer = await rest.bars(symbol, interval, page, null, signal);
-    if (answer.value.bars.length < had * worthIt) break;
+    if (settled && answer.value.bars.length < bars.length * worthIt) break;
     best = { interval, answer };
   }
   return best;
+}
+
+/** Seconds from the oldest to the newest bar. */
+function age(bars: readonly Bar[]): number {
+  const times = bars.map((bar) => bar.t);
+  return Math.max(...times, 0) - Math.min(...times, Infinity);
 }

@@ -64,7 +64,12 @@ describe('firstBars', () => {
     ({
       bars: (_: string, interval: Interval) =>
         Promise.resolve({
-          value: { bars: Array.from({ length: counts[interval.id] ?? 0 }, () => ({}) as Bar) },
+          value: {
+            bars: Array.from(
+              { length: counts[interval.id] ?? 0 },
+              (_, i) => ({ t: i * interval.seconds }) as Bar,
+            ),
+          },
           cursor: interval.id,
         }),
     }) as unknown as Rest;
@@ -83,6 +88,9 @@ describe('firstBars', () => {
   it('chooses by how much history there is', async () => {
     expect(await choose({ '1m': 300 })).toBe('1m');
     expect(await choose({ '1m': 8, '5s': 90 })).toBe('5s');
+    expect(await choose({ '1m': 15, '5s': 50, '1s': 55 })).toBe('5s');
+    // A market that has just begun.
+    expect(await choose({ '1m': 1, '5s': 1, '1s': 1 })).toBe('1s');
     expect(await choose({ '1m': 1, '5s': 4, '1s': 18 })).toBe('1s');
     // A quiet market has no more bars in shorter intervals; they would only stand thinner.
     expect(await choose({ '1m': 30, '5s': 33, '1s': 34 })).toBe('1m');
