@@ -12,9 +12,9 @@ import (
 	"tapedeck/internal/tape"
 )
 
-// maxTicks is how many ticks one transaction takes when the recorder is behind. It takes about 50 ms to write them; a
-// crash costs reading them again, and nothing else.
-const maxTicks = 20_000
+// maxTicks is how many ticks one transaction takes when the recorder is behind. It takes some 150 ms to write them, and a crash
+// costs reading them again. With 500 symbols, whose open bars are part of each transaction, 20,000 took a quarter longer a tick.
+const maxTicks = 50_000
 
 // maxRecords bounds a transaction of records without ticks.
 const maxRecords = 20_000
