@@ -1,7 +1,7 @@
 /** Takes the pictures of the README. */
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { liveChart, Server, until } from './harness.mjs';
+import { chartOf, liveChart, Server, until } from './harness.mjs';
 
 const folder = fileURLToPath(new URL('../../../docs/img/', import.meta.url));
 
@@ -36,6 +36,9 @@ export function screenshots(binary) {
             await until('every sparkline', () =>
               page.evaluate(() => window.tapedeck.watch.rows.every((row) => row.spark.length > 5)),
             );
+            // The first frames carry what had piled up while the page loaded; the picture shows the usual.
+            const settled = async () => (await chartOf(page)).tally.delay < 25;
+            await until('the usual delay', settled, 20_000).catch(() => undefined);
             await page.screenshot({ path: `${folder}${name}.png` });
           }
         } finally {
