@@ -9,6 +9,10 @@ SHELL       := /usr/bin/env bash
 # Plain builds need no C compiler; only the race detector does, and says so below.
 export CGO_ENABLED := 0
 export PATH := $(CURDIR)/.cache/node/bin:$(PATH):/usr/sbin:/sbin
+# A Node.js from the npm registry trusts its own list of authorities only; Debian's trusts the system's as well.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
+  export NODE_EXTRA_CA_CERTS ?= /etc/ssl/certs/ca-certificates.crt
+endif
 
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS   := -s -w -buildid= -X main.version=$(VERSION)
