@@ -47,6 +47,7 @@ type Traits struct {
 	Label   string // shown with everything that comes from the feed: "SIM", "REPLAY"; "" for a real venue
 	Pull    bool   // the source can wait: Push blocks while the tape is behind. Otherwise what does not fit the buffer is dropped, as a gap
 	Resumes bool   // the source goes on exactly where Offset says: a restart makes no gap, and nothing comes twice
+	Breaks  bool   // the world goes on while it does not run: a restart leaves a gap all the same
 	Past    bool   // event times are not of now: they are taken as they are, and their lag is not measured
 }
 

@@ -240,7 +240,7 @@ func (r *Runner) attempt(ctx context.Context) (err error) {
 	r.mu.Lock()
 	r.session = s
 	r.traits = src.Traits()
-	if !r.opened && !r.traits.Resumes && r.lastEvent != 0 {
+	if !r.opened && (!r.traits.Resumes || r.traits.Breaks) && r.lastEvent != 0 {
 		r.lose(r.lastEvent, 0, "not running")
 	}
 	r.opened = true

@@ -544,6 +544,26 @@ func TestRestartOfTheProcess(t *testing.T) {
 	})
 }
 
+// TestRestartOfAMarketThatGoesOn restarts a source that repeats nothing, but misses what happens while it does not run.
+func TestRestartOfAMarketThatGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tp := &feedtest.Tape{}
+		traits := feed.Traits{Pull: true, Resumes: true, Breaks: true}
+		for _, n := range []uint64{1, 2} {
+			g := newRig(t, tp, &feedtest.Source{Is: traits, Steps: []feedtest.Step{send("A", n), feedtest.Forever()}})
+			time.Sleep(time.Second / 2)
+			if err := g.end(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+		}
+		gaps := tp.Entries(market.KindGap)
+		if len(gaps) != 1 || gaps[0].Text != "not running" || gaps[0].Until-gaps[0].Event < market.Minute {
+			t.Errorf("got gaps %+v, want one of a minute", gaps)
+		}
+	})
+}
+
 func TestGarbageFromAdapter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tp := &feedtest.Tape{}

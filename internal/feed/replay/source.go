@@ -63,7 +63,9 @@ var (
 
 // Traits implements feed.Source.
 func (s *source) Traits() feed.Traits {
-	return feed.Traits{Label: Label, Pull: true, Resumes: true, Past: !s.config.now}
+	// Only at its own pace does a file whose times are moved to now stay there.
+	live := s.config.now && s.config.speed == 1 && !s.config.delayed && s.config.jitter == 0
+	return feed.Traits{Label: Label, Pull: true, Resumes: true, Past: !live}
 }
 
 // Clock implements feed.Clocked: the time that has been reached between the last row and the next.

@@ -31,7 +31,9 @@ func newSource(c config, start feed.Start) *source {
 }
 
 // Traits implements feed.Source. It resumes: while it did not run, nothing happened that could be missing.
-func (s *source) Traits() feed.Traits { return feed.Traits{Label: Label, Pull: true, Resumes: true} }
+func (s *source) Traits() feed.Traits {
+	return feed.Traits{Label: Label, Pull: true, Resumes: true, Breaks: true}
+}
 
 // Clock implements feed.Clocked: simulated ticks carry the time at which they are made.
 func (s *source) Clock(now market.Time) market.Time { return now }

@@ -11,9 +11,12 @@ export type Change = 'appended' | 'updated' | 'revised';
 /** Seconds that a trade's own time may be ahead of its arrival. The server's bars keep the same limit. */
 const mostAhead = 10;
 
-/** Whether a trade's time can be believed; one from the future would open bars that the market has not reached. */
-export function credible(trade: Trade): boolean {
-  return trade.received === null || trade.time.s - trade.received.s <= mostAhead;
+/**
+ * Whether a trade's time can be believed; one from the future would open bars that the market has not reached. The
+ * times of a replayed file have nothing to do with their arrival.
+ */
+export function credible(trade: Trade, replayed: boolean): boolean {
+  return replayed || trade.received === null || trade.time.s - trade.received.s <= mostAhead;
 }
 
 /** A bar with the times of the trades that made its open and close, as far as we saw them. */

@@ -261,7 +261,7 @@ export class Session {
       return false;
     }
     this.print.add(trade);
-    if (!credible(trade) || this.outsideSession()) return true;
+    if (!credible(trade, this.row.label === 'REPLAY') || this.outsideSession()) return true;
     const before = this.candles.newest;
     const change = this.candles.apply(trade);
     if (before === null) this.show('opened');

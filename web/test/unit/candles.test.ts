@@ -131,11 +131,12 @@ describe('credible', () => {
       ...trade('2026-11-23T10:00:30Z', '1'),
       received: instant(received),
     });
-    expect(credible(at('2026-11-23T10:00:30Z'))).toBe(true);
-    expect(credible(at('2026-11-23T10:00:20Z'))).toBe(true);
-    expect(credible(at('2026-11-23T10:00:19Z'))).toBe(false);
-    expect(credible(at('2030-01-01T00:00:00Z'))).toBe(true);
-    expect(credible(trade('2026-11-23T10:00:30Z', '1'))).toBe(true);
+    expect(credible(at('2026-11-23T10:00:30Z'), false)).toBe(true);
+    expect(credible(at('2026-11-23T10:00:20Z'), false)).toBe(true);
+    expect(credible(at('2026-11-23T10:00:19Z'), false)).toBe(false);
+    expect(credible(at('2030-01-01T00:00:00Z'), false)).toBe(true);
+    expect(credible(trade('2026-11-23T10:00:30Z', '1'), false)).toBe(true);
+    expect(credible(at('2026-11-23T10:00:19Z'), true)).toBe(true);
   });
 });
 
