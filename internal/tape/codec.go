@@ -146,7 +146,7 @@ func (e *Encoder) fill(entries []market.Entry, timeUnit, lagUnit market.Time) {
 	e.strings.reset()
 	e.last = append(e.last[:0], previous{}, previous{})
 	var event, lag market.Time
-	c := &e.columns
+	c, has := &e.columns, occurring(entries)
 	for i := range entries {
 		t := &entries[i]
 		symbol := e.symbols.of(string(t.Symbol))
@@ -165,22 +165,42 @@ func (e *Encoder) fill(entries []market.Entry, timeUnit, lagUnit market.Time) {
 		c[colSizeExp].push(zigzag(int64(t.Size.Exp())))
 		c[colID].push(zigzag(int64(t.ID - p.id)))
 		c[colSide].push(uint64(t.Side))
-		c[colFlags].push(uint64(t.Flags))
-		c[colState].push(uint64(t.State))
-		c[colTape].push(uint64(t.Tape))
-		c[colUntil].push(zigzag(int64(t.Until)))
-		c[colAsk].push(zigzag(t.Ask.Coef() - askBase(t.Kind, t.Price.Coef())))
-		c[colAskExp].push(zigzag(int64(t.Ask.Exp())))
-		c[colAskSize].push(zigzag(t.AskSize.Coef()))
-		c[colAskSizeExp].push(zigzag(int64(t.AskSize.Exp())))
-		c[colRef].push(uint64(e.strings.of(t.Ref)))
-		c[colExchange].push(uint64(e.strings.of(t.Exchange)))
-		c[colAskFrom].push(uint64(e.strings.of(t.AskFrom)))
-		c[colConditions].push(uint64(e.strings.of(t.Conditions)))
-		c[colText].push(uint64(e.strings.of(t.Text)))
+		if has.ask {
+			c[colAsk].push(zigzag(t.Ask.Coef() - askBase(t.Kind, t.Price.Coef())))
+			c[colAskExp].push(zigzag(int64(t.Ask.Exp())))
+			c[colAskSize].push(zigzag(t.AskSize.Coef()))
+			c[colAskSizeExp].push(zigzag(int64(t.AskSize.Exp())))
+		}
+		if has.marks {
+			c[colFlags].push(uint64(t.Flags))
+			c[colState].push(uint64(t.State))
+			c[colTape].push(uint64(t.Tape))
+			c[colUntil].push(zigzag(int64(t.Until)))
+		}
+		if has.texts {
+			c[colRef].push(uint64(e.strings.of(t.Ref)))
+			c[colExchange].push(uint64(e.strings.of(t.Exchange)))
+			c[colAskFrom].push(uint64(e.strings.of(t.AskFrom)))
+			c[colConditions].push(uint64(e.strings.of(t.Conditions)))
+			c[colText].push(uint64(e.strings.of(t.Text)))
+		}
 		*p = previous{t.Seq, t.Price.Coef(), t.ID}
 		event, lag = t.Event/timeUnit, (t.Received-t.Event)/lagUnit
 	}
+}
+
+// groups tells which groups of columns have anything in them. Most batches are trades of venues that send neither asks nor texts,
+// and a column that is not filled costs no time and is read as zeros.
+type groups struct{ ask, marks, texts bool }
+
+func occurring(entries []market.Entry) (has groups) {
+	for i := range entries {
+		t := &entries[i]
+		has.ask = has.ask || t.Kind == market.KindQuote || t.Ask != (market.Decimal{}) || t.AskSize != (market.Decimal{})
+		has.marks = has.marks || t.Flags != 0 || t.State != 0 || t.Tape != 0 || t.Until != 0
+		has.texts = has.texts || t.Ref != "" || t.Exchange != "" || t.AskFrom != "" || t.Conditions != "" || t.Text != ""
+	}
+	return has
 }
 
 // askBase is what the ask is told as a difference from: the bid of a quote. Other entries have no ask.
