@@ -2,6 +2,9 @@ module tapedeck
 
 go 1.26.0
 
+// An npm package there brings a Go package along.
+ignore ./web/node_modules
+
 require (
 	github.com/coder/websocket v1.8.15
 	github.com/google/go-cmp v0.7.0
