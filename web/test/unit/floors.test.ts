@@ -22,7 +22,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   net: [],
   chart: ['lightweight-charts'],
   state: [],
-  ui: ['svelte', 'plotly.js-strict-dist-min'],
+  ui: ['svelte', 'plotly.js-strict-dist-min/plotly-strict.min.js?url'],
   app: ['svelte'],
 };
 
