@@ -1,4 +1,5 @@
-// Package tapetest holds what every tape must do, as a suite of tests that each implementation runs.
+// Package tapetest holds what every tape must do, as a suite of tests that each implementation runs, and a tape in memory for the
+// tests of those who use one.
 package tapetest
 
 import (
@@ -34,6 +35,12 @@ func Run(t *testing.T, open func(t *testing.T, dir string) Tape) {
 	if Child(t, open) {
 		return
 	}
+	RunVolatile(t, open)
+	t.Run("Killed", func(t *testing.T) { testKilled(t, open) })
+}
+
+// RunVolatile is Run for a tape that ends with its process, which therefore is not killed.
+func RunVolatile(t *testing.T, open func(t *testing.T, dir string) Tape) {
 	for _, test := range []struct {
 		name string
 		run  func(*testing.T, func(*testing.T, string) Tape)
@@ -51,7 +58,6 @@ func Run(t *testing.T, open func(t *testing.T, dir string) Tape) {
 		{"Fenced", testFenced},
 		{"Closed", testClosed},
 		{"Model", testModel},
-		{"Killed", testKilled},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open) })
 	}
