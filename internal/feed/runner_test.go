@@ -18,12 +18,13 @@ import (
 	"tapedeck/internal/feed/feedtest"
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
+	"tapedeck/internal/tape/tapetest"
 )
 
 // rig runs a feed on a tape in memory. It is used within a synctest bubble.
 type rig struct {
 	t       *testing.T
-	tape    *feedtest.Tape
+	tape    *tapetest.Memory
 	opener  *feedtest.Opener
 	runner  *feed.Runner
 	metrics *prometheus.Registry
@@ -31,7 +32,7 @@ type rig struct {
 	ended   chan error
 }
 
-func newRig(t *testing.T, tp *feedtest.Tape, sources ...feed.Source) *rig {
+func newRig(t *testing.T, tp *tapetest.Memory, sources ...feed.Source) *rig {
 	t.Helper()
 	u, err := feed.ParseURL("fake://x?name=f&key=hunter2")
 	if err != nil {
@@ -138,7 +139,7 @@ func send(symbol string, ids ...uint64) feedtest.Step {
 
 func TestFeedThatEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tp := &feedtest.Tape{}
+		tp := &tapetest.Memory{}
 		g := newRig(t, tp, &feedtest.Source{Steps: []feedtest.Step{send("A", 1, 2), send("B", 1)}})
 		if err := <-g.ended; err != nil {
 			t.Fatal(err)
@@ -156,7 +157,7 @@ func TestFeedThatEnds(t *testing.T) {
 
 func TestReconnectLeavesGapAndDropsRepeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tp := &feedtest.Tape{}
+		tp := &tapetest.Memory{}
 		down := errors.New("connection reset")
 		g := newRig(t, tp,
 			&feedtest.Source{Steps: []feedtest.Step{send("A", 1, 2, 3), feedtest.Fail(down)}},
@@ -196,7 +197,7 @@ func TestBackOffGrowsUntilHealthy(t *testing.T) {
 		}}
 		sources = append(sources, healthy, &feedtest.Source{Steps: []feedtest.Step{feedtest.Forever()}})
 		begin := time.Now()
-		g := newRig(t, &feedtest.Tape{}, sources...)
+		g := newRig(t, &tapetest.Memory{}, sources...)
 		// The pauses, at their longest: 0.5 + 1 + 2 + 4 + 8 + 16 + 30 + 30 + 30 s, then 70 s of health, then 0.5 s.
 		time.Sleep(121500*time.Millisecond - time.Millisecond)
 		synctest.Wait()
@@ -221,7 +222,7 @@ func TestBackOffGrowsUntilHealthy(t *testing.T) {
 
 func TestVenueSaysWhenToComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newRig(t, &feedtest.Tape{},
+		g := newRig(t, &tapetest.Memory{},
 			&feedtest.Source{Steps: []feedtest.Step{feedtest.Fail(&feed.RetryError{Err: errors.New("429"), After: time.Hour})}},
 			&feedtest.Source{Steps: []feedtest.Step{feedtest.Forever()}})
 		time.Sleep(time.Hour - time.Second)
@@ -242,7 +243,7 @@ func TestVenueSaysWhenToComeBack(t *testing.T) {
 
 func TestPermanentErrorRests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tp := &feedtest.Tape{}
+		tp := &tapetest.Memory{}
 		bad := feed.Permanent(errors.New("bad key"))
 		g := newRig(t, tp, &feedtest.Source{Steps: []feedtest.Step{send("A", 1), feedtest.Fail(fmt.Errorf("log in: %w", bad))}})
 		if err := <-g.ended; !errors.Is(err, bad) {
@@ -259,7 +260,7 @@ func TestPermanentErrorRests(t *testing.T) {
 
 func TestPanicOfAdapterIsAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tp := &feedtest.Tape{}
+		tp := &tapetest.Memory{}
 		g := newRig(t, tp,
 			&feedtest.Source{Steps: []feedtest.Step{send("A", 1), feedtest.Panic("index out of range")}},
 			&feedtest.Source{Steps: []feedtest.Step{send("A", 2)}})
@@ -275,7 +276,7 @@ func TestPanicOfAdapterIsAnError(t *testing.T) {
 
 func TestSilenceIsStaleAndQuietIsNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tp := &feedtest.Tape{}
+		tp := &tapetest.Memory{}
 		// A symbol that trades once a minute, on a venue that says it is alive every five seconds: never stale.
 		var quiet []feedtest.Step
 		for i := range uint64(30) {
@@ -307,7 +308,7 @@ func TestSilenceIsStaleAndQuietIsNot(t *testing.T) {
 
 func TestSymbolThatFallsSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tp := &feedtest.Tape{}
+		tp := &tapetest.Memory{}
 		var steps []feedtest.Step
 		for i := range uint64(60) {
 			steps = append(steps, send("A", i+1), send("B", i+1), feedtest.Silence(time.Second))
@@ -333,7 +334,7 @@ func TestSymbolThatFallsSilent(t *testing.T) {
 
 func TestHeartbeatsInTheTimeOfTheEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tp := &feedtest.Tape{}
+		tp := &tapetest.Memory{}
 		const behind = 3 * time.Second // The venue's clock is late.
 		g := newRig(t, tp, &feedtest.Source{Steps: []feedtest.Step{
 			func(ctx context.Context, sink feed.Sink) error {
@@ -362,8 +363,8 @@ func TestHeartbeatsInTheTimeOfTheEvents(t *testing.T) {
 
 func TestTapeFullHoldsThenGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tp := &feedtest.Tape{}
-		tp.Fail(func(*tape.Batch) error { return fmt.Errorf("append: %w", tape.ErrFull) })
+		tp := &tapetest.Memory{}
+		tp.OnAppend(func(*tape.Record) error { return fmt.Errorf("append: %w", tape.ErrFull) })
 		const n = 20_000 // More than the buffer of 1 MiB holds.
 		var id uint64
 		g := newRig(t, tp, &feedtest.Source{Steps: []feedtest.Step{
@@ -379,7 +380,7 @@ func TestTapeFullHoldsThenGap(t *testing.T) {
 					}
 					time.Sleep(time.Millisecond)
 				}
-				tp.Fail(nil)
+				tp.OnAppend(nil)
 				return nil
 			},
 			feedtest.Silence(2 * time.Second),
@@ -411,9 +412,9 @@ func TestTapeFullHoldsThenGap(t *testing.T) {
 
 func TestSourceThatWaitsLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tp := &feedtest.Tape{}
+		tp := &tapetest.Memory{}
 		fails := 0
-		tp.Fail(func(*tape.Batch) error {
+		tp.OnAppend(func(*tape.Record) error {
 			if fails++; fails%3 != 0 {
 				return tape.ErrUnavailable
 			}
@@ -458,9 +459,9 @@ func TestSourceThatWaitsLosesNothing(t *testing.T) {
 
 func TestOffsetsMatchTheirRecordsWhenDivided(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tp := &feedtest.Tape{}
-		tp.Fail(func(b *tape.Batch) error {
-			if len(b.Entries) > 300 {
+		tp := &tapetest.Memory{}
+		tp.OnAppend(func(r *tape.Record) error {
+			if len(r.Entries) > 300 {
 				return tape.ErrTooLarge
 			}
 			return nil
@@ -503,11 +504,11 @@ func TestOffsetsMatchTheirRecordsWhenDivided(t *testing.T) {
 
 func TestTapeRefusesForGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tp := &feedtest.Tape{}
+		tp := &tapetest.Memory{}
 		g := newRig(t, tp, &feedtest.Source{Steps: []feedtest.Step{
 			send("A", 1), feedtest.Silence(time.Second),
 			func(context.Context, feed.Sink) error {
-				tp.Fail(func(*tape.Batch) error { return tape.ErrFenced })
+				tp.OnAppend(func(*tape.Record) error { return tape.ErrFenced })
 				return nil
 			},
 			send("A", 2), feedtest.Forever(),
@@ -523,7 +524,7 @@ func TestTapeRefusesForGood(t *testing.T) {
 
 func TestRestartOfTheProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tp := &feedtest.Tape{}
+		tp := &tapetest.Memory{}
 		g := newRig(t, tp, &feedtest.Source{Steps: []feedtest.Step{send("A", 1, 2, 3), feedtest.Forever()}})
 		time.Sleep(time.Second / 2)
 		if err := g.end(); err != nil {
@@ -547,7 +548,7 @@ func TestRestartOfTheProcess(t *testing.T) {
 // TestRestartOfAMarketThatGoesOn restarts a source that repeats nothing, but misses what happens while it does not run.
 func TestRestartOfAMarketThatGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tp := &feedtest.Tape{}
+		tp := &tapetest.Memory{}
 		traits := feed.Traits{Pull: true, Resumes: true, Breaks: true}
 		for _, n := range []uint64{1, 2} {
 			g := newRig(t, tp, &feedtest.Source{Is: traits, Steps: []feedtest.Step{send("A", n), feedtest.Forever()}})
@@ -566,7 +567,7 @@ func TestRestartOfAMarketThatGoesOn(t *testing.T) {
 
 func TestGarbageFromAdapter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tp := &feedtest.Tape{}
+		tp := &tapetest.Memory{}
 		year1 := tick(market.KindTrade, "F:A", market.FromStd(time.Time{}), 1)
 		year1.Received = 0
 		g := newRig(t, tp, &feedtest.Source{Steps: []feedtest.Step{
@@ -589,7 +590,7 @@ func TestGarbageFromAdapter(t *testing.T) {
 
 func TestSymbolOfAnotherFeedRests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tp := &feedtest.Tape{}
+		tp := &tapetest.Memory{}
 		w := newWriter(t, tp, nil, 0)
 		other := newLane(t, w, "other")
 		if err := other.Append(t.Context(), []market.Entry{tick(market.KindTrade, "F:A", 1, 1)}, nil); err != nil {
@@ -618,7 +619,7 @@ func TestSymbolOfAnotherFeedRests(t *testing.T) {
 // TestTimeOfTheFarFuture sends one tick of 2200: it is kept as it is, and the feed's clock goes on.
 func TestTimeOfTheFarFuture(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tp := &feedtest.Tape{}
+		tp := &tapetest.Memory{}
 		wild := tick(market.KindTrade, "F:A", market.FromStd(time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)), 1)
 		wild.Received = now()
 		g := newRig(t, tp, &feedtest.Source{Steps: []feedtest.Step{
@@ -644,8 +645,8 @@ func TestTimeOfTheFarFuture(t *testing.T) {
 
 func TestStopWhileTapeIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tp := &feedtest.Tape{}
-		tp.Fail(func(*tape.Batch) error { return tape.ErrFull })
+		tp := &tapetest.Memory{}
+		tp.OnAppend(func(*tape.Record) error { return tape.ErrFull })
 		g := newRig(t, tp, &feedtest.Source{Steps: []feedtest.Step{send("A", 1, 2, 3), feedtest.Forever()}})
 		time.Sleep(time.Second)
 		stopped := time.Now()
@@ -661,7 +662,7 @@ func TestStopWhileTapeIsFull(t *testing.T) {
 		// With room again in time, nothing is lost.
 		g = newRig(t, tp, &feedtest.Source{Steps: []feedtest.Step{send("A", 1, 2, 3), feedtest.Forever()}})
 		time.Sleep(time.Second)
-		time.AfterFunc(2*time.Second, func() { tp.Fail(nil) })
+		time.AfterFunc(2*time.Second, func() { tp.OnAppend(nil) })
 		if err := g.end(); err != nil {
 			t.Fatal(err)
 		}
@@ -674,7 +675,7 @@ func TestStopWhileTapeIsFull(t *testing.T) {
 // TestPushesAtOnce pushes from several goroutines at once, as an adapter with more than one connection does.
 func TestPushesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tp := &feedtest.Tape{}
+		tp := &tapetest.Memory{}
 		g := newRig(t, tp, &feedtest.Source{Steps: []feedtest.Step{func(ctx context.Context, sink feed.Sink) error {
 			var wg sync.WaitGroup
 			for i := range 8 {

@@ -8,9 +8,9 @@ import (
 	"testing"
 
 	"tapedeck/internal/feed"
-	"tapedeck/internal/feed/feedtest"
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
+	"tapedeck/internal/tape/tapetest"
 )
 
 func tick(kind market.Kind, symbol market.Symbol, event market.Time, price int64) market.Entry {
@@ -21,7 +21,7 @@ func tick(kind market.Kind, symbol market.Symbol, event market.Time, price int64
 	return market.Entry{Kind: kind, Symbol: symbol, Event: event, Received: event, Price: d, Size: d}
 }
 
-func newWriter(t testing.TB, tp *feedtest.Tape, listings []market.Listing, from tape.Position) *feed.Writer {
+func newWriter(t testing.TB, tp *tapetest.Memory, listings []market.Listing, from tape.Position) *feed.Writer {
 	t.Helper()
 	w, err := feed.NewWriter(t.Context(), feed.WriterOptions{Tape: tp, Listings: listings, From: from})
 	if err != nil {
@@ -60,7 +60,7 @@ func checkNumbers(t testing.TB, entries []market.Entry) {
 }
 
 // store is what the recorder would have kept after the first n records.
-func store(tp *feedtest.Tape, n int) []market.Listing {
+func store(tp *tapetest.Memory, n int) []market.Listing {
 	index := make(map[market.Symbol]*market.Listing)
 	for _, rec := range tp.Records()[:n] {
 		for _, e := range rec.Entries {
@@ -106,7 +106,7 @@ func randomBatch(rng *rand.Rand, venue string) []market.Entry {
 // TestWriterAfterAnyCrash stops two feeds at random moments, with the store any distance behind the tape, and starts again.
 func TestWriterAfterAnyCrash(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 7))
-	tp := &feedtest.Tape{}
+	tp := &tapetest.Memory{}
 	for round := range 60 {
 		n := len(tp.Records())
 		stored := 0
@@ -129,10 +129,10 @@ func TestWriterAfterAnyCrash(t *testing.T) {
 				offset := fmt.Appendf(nil, "%s/%d/%d", name, round, i)
 				failed := rng.IntN(4) == 0
 				if failed {
-					tp.Fail(func(*tape.Batch) error { return tape.ErrUnavailable })
+					tp.OnAppend(func(*tape.Record) error { return tape.ErrUnavailable })
 				}
 				err := lane.Append(t.Context(), randomBatch(rng, name), offset)
-				tp.Fail(nil)
+				tp.OnAppend(nil)
 				if failed != (err != nil) {
 					t.Fatalf("append: %v", err)
 				}
@@ -146,7 +146,7 @@ func TestWriterAfterAnyCrash(t *testing.T) {
 }
 
 func TestWriterGoesOnBehindDamage(t *testing.T) {
-	tp := &feedtest.Tape{}
+	tp := &tapetest.Memory{}
 	lane := newLane(t, newWriter(t, tp, nil, 0), "f")
 	add := func(l *feed.Lane, symbols ...market.Symbol) {
 		t.Helper()
@@ -161,7 +161,7 @@ func TestWriterGoesOnBehindDamage(t *testing.T) {
 	add(lane, "F:A", "F:A", "F:B", "F:C")     // A 1-2, B 1, C 1
 	add(lane, "F:A", "F:B", "F:NEW", "F:NEW") // A 3, B 2, NEW 1-2
 	add(lane, "F:A")                          // A 4
-	lost := tp.Damage(2)
+	lost := tp.Damage(2, 2)
 
 	w := newWriter(t, tp, store(tp, 1), 2)
 	lane = newLane(t, w, "f")
@@ -181,7 +181,7 @@ func TestWriterGoesOnBehindDamage(t *testing.T) {
 }
 
 func TestWriterRefusesTwoFeedsOfOneSymbol(t *testing.T) {
-	w := newWriter(t, &feedtest.Tape{}, nil, 0)
+	w := newWriter(t, &tapetest.Memory{}, nil, 0)
 	a, b := newLane(t, w, "a"), newLane(t, w, "b")
 	batch := func() []market.Entry { return []market.Entry{tick(market.KindTrade, "X:A", 1, 1)} }
 	if err := a.Append(t.Context(), batch(), nil); err != nil {
@@ -204,7 +204,7 @@ func TestWriterRefusesTwoFeedsOfOneSymbol(t *testing.T) {
 }
 
 func TestWriterKnowsWhatWasLostBefore(t *testing.T) {
-	tp := &feedtest.Tape{}
+	tp := &tapetest.Memory{}
 	w, err := feed.NewWriter(t.Context(), feed.WriterOptions{
 		Tape: tp, Lost: 40, Listings: []market.Listing{{Symbol: "F:OLD", TradeSeq: 47, QuoteSeq: 41}},
 	})
@@ -225,7 +225,7 @@ func TestWriterKnowsWhatWasLostBefore(t *testing.T) {
 }
 
 func TestLaneOpenedAgainGoesOn(t *testing.T) {
-	w := newWriter(t, &feedtest.Tape{}, nil, 0)
+	w := newWriter(t, &tapetest.Memory{}, nil, 0)
 	lane := newLane(t, w, "f")
 	if err := lane.Append(t.Context(), []market.Entry{tick(market.KindTrade, "F:A", 1, 1)}, []byte("7")); err != nil {
 		t.Fatal(err)
@@ -237,7 +237,7 @@ func TestLaneOpenedAgainGoesOn(t *testing.T) {
 }
 
 func TestWriterFindsOffsetsFarBack(t *testing.T) {
-	tp := &feedtest.Tape{}
+	tp := &tapetest.Memory{}
 	w := newWriter(t, tp, nil, 0)
 	rare, busy := newLane(t, w, "rare"), newLane(t, w, "busy")
 	if err := rare.Append(t.Context(), []market.Entry{tick(market.KindTrade, "R:A", 1, 1)}, []byte("here")); err != nil {
@@ -258,13 +258,13 @@ func TestWriterFindsOffsetsFarBack(t *testing.T) {
 }
 
 func TestWriterRefusesStoreAheadOfTape(t *testing.T) {
-	if _, err := feed.NewWriter(t.Context(), feed.WriterOptions{Tape: &feedtest.Tape{}, From: 5}); err == nil {
+	if _, err := feed.NewWriter(t.Context(), feed.WriterOptions{Tape: &tapetest.Memory{}, From: 5}); err == nil {
 		t.Error("a store that has read more than there is was accepted")
 	}
 }
 
 func BenchmarkLaneAppend(b *testing.B) {
-	w := newWriter(b, &feedtest.Tape{}, nil, 0)
+	w := newWriter(b, &tapetest.Memory{}, nil, 0)
 	lane := newLane(b, w, "f")
 	rng := rand.New(rand.NewPCG(1, 1))
 	const n = 4096

@@ -67,7 +67,7 @@ func TestBadMessages(t *testing.T) {
 			t.Errorf("%s: got %s\nwant %d with %s", cut(test.text), text, test.code, test.contains)
 		}
 	}
-	m.put("sim", trade("SIM:AAPL", 26, 100, t0))
+	m.Put("sim", trade("SIM:AAPL", 26, 100, t0))
 	if got := c.frame(); len(got) != 1 || got[0].Seq != 26 {
 		t.Errorf("got %+v: the set must not have changed", got)
 	}
@@ -254,7 +254,7 @@ func TestShutdownCutsStalledClients(t *testing.T) {
 			entries[i] = trade("SIM:AAPL", seq, 100, t0)
 			seq++
 		}
-		m.put("sim", entries...)
+		m.Put("sim", entries...)
 	}
 	b.stop()
 }

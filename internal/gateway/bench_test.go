@@ -28,7 +28,7 @@ func BenchmarkFanout(b *testing.B) {
 
 func fanout(b *testing.B, clients int) {
 	m := newMemTape()
-	m.chunk = 1000
+	m.Chunk = 1000
 	s := serve(b, m, func(o *Options) {
 		o.Limits.Connections = clients + 1
 		o.Ping = time.Hour // the library of the clients gives up when it cannot answer one at once
@@ -66,9 +66,7 @@ func fanout(b *testing.B, clients int) {
 		})
 	}
 	// The history of the tests would cost more than what is measured.
-	m.mu.Lock()
-	m.history = nil
-	m.mu.Unlock()
+	m.OnAppend(nil)
 	b.ResetTimer()
 	seq := uint64(0)
 	for range b.N {
@@ -78,7 +76,7 @@ func fanout(b *testing.B, clients int) {
 			entries[i] = trade("SIM:AAPL", seq, 18742, t0+market.Time(seq))
 		}
 		window <- struct{}{}
-		m.put("sim", entries...)
+		m.Put("sim", entries...)
 	}
 	wg.Wait()
 	b.StopTimer()

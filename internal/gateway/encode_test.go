@@ -154,7 +154,7 @@ func FuzzClientMessage(f *testing.F) {
 		f.Fatal(err)
 	}
 	g.hub.start(nil, nil, 1)
-	for _, rec := range m.records {
+	for _, rec := range m.Records() {
 		g.hub.publish(rec)
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -17,22 +17,23 @@ import (
 
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
+	"tapedeck/internal/tape/tapetest"
 )
 
 func asClose(err error, end *websocket.CloseError) bool { return errors.As(err, end) }
 
 // filled is a tape with trades and quotes of three symbols, two of which share a name.
-func filled() *memTape {
+func filled() *tapetest.Memory {
 	m := newMemTape()
 	for i := range 25 {
 		when := t0 + market.Time(i)*30*market.Second
-		m.put("sim", trade("SIM:AAPL", uint64(i+1), 18700+int64(i), when), quote("SIM:AAPL", uint64(i+1), when+1))
+		m.Put("sim", trade("SIM:AAPL", uint64(i+1), 18700+int64(i), when), quote("SIM:AAPL", uint64(i+1), when+1))
 	}
-	m.put("alpaca", trade("ALPACA:MSFT", 1, 40000, t0))
-	m.put("sim", trade("SIM:MSFT", 1, 40001, t0+1))
+	m.Put("alpaca", trade("ALPACA:MSFT", 1, 40000, t0))
+	m.Put("sim", trade("SIM:MSFT", 1, 40001, t0+1))
 	e := trade("COINBASE:BTC-USD", 1, 0, t0)
 	e.Price, e.Size, e.ID, e.Side, e.Exchange, e.Conditions, e.Tape = dec("28165.4700"), dec("0.00000100"), 99, market.SideSell, "C", "@,I", 'C'
-	m.put("coinbase", e)
+	m.Put("coinbase", e)
 	return m
 }
 
@@ -193,17 +194,17 @@ func TestBarsAnswer(t *testing.T) {
 		t.Errorf("got %d %s", code, body)
 	}
 	c, err := tape.ParseCursor(h.Get(CursorHeader))
-	if err != nil || c != (tape.Cursor{Epoch: m.epoch, Position: 28, Index: tape.AllEntries}) {
+	if err != nil || c != (tape.Cursor{Epoch: m.Epoch, Position: 28, Index: tape.AllEntries}) {
 		t.Errorf("got cursor %+v, %v", c, err)
 	}
 }
 
 func TestSymbols(t *testing.T) {
 	m := filled()
-	m.put("sim", market.Status{State: market.StateLive, Event: t0}.Entry())
-	m.put("sim", market.Status{Symbol: "SIM:MSFT", State: market.StateStale, Event: t0}.Entry())
+	m.Put("sim", market.Status{State: market.StateLive, Event: t0}.Entry())
+	m.Put("sim", market.Status{Symbol: "SIM:MSFT", State: market.StateStale, Event: t0}.Entry())
 	b := serve(t, m, func(o *Options) { o.Feeds = func() []FeedInfo { return []FeedInfo{{Name: "alpaca", State: "done"}} } })
-	m.put("coinbase", market.Status{State: market.StateDown, Event: t0}.Entry(), market.Status{Symbol: "SIM:AAPL", State: market.StateHalted}.Entry())
+	m.Put("coinbase", market.Status{State: market.StateDown, Event: t0}.Entry(), market.Status{Symbol: "SIM:AAPL", State: market.StateHalted}.Entry())
 	for {
 		if next, _ := b.g.hub.position(); next == 32 {
 			break
@@ -281,7 +282,7 @@ func TestMetrics(t *testing.T) {
 	m := filled()
 	b := serve(t, m, nil)
 	c := b.join(`{"action":"subscribe","trades":["*"]}`)
-	m.put("sim", trade("SIM:AAPL", 26, 1, t0))
+	m.Put("sim", trade("SIM:AAPL", 26, 1, t0))
 	c.frame()
 	b.get("/history")
 	var body string

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 	"tapedeck/internal/candle"
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
+	"tapedeck/internal/tape/tapetest"
 )
 
 // TestMain checks that nothing is left running.
@@ -51,109 +53,20 @@ func dec(s string) market.Decimal {
 	return d
 }
 
-// memTape is a tape in memory. Reads return at most chunk records.
-type memTape struct {
-	mu      sync.Mutex
-	cond    chan struct{}
-	records []*tape.Record
-	first   tape.Position
-	epoch   tape.Epoch
-	chunk   int
-	entries uint64
-	closed  bool
-	fail    error       // what Read returns, when set
-	failed  int         // so often
-	history *memHistory // takes in what is appended, when set
-}
-
-func newMemTape() *memTape {
-	return &memTape{cond: make(chan struct{}), first: 1, epoch: tape.Epoch{1, 2, 3}, chunk: 7}
-}
-
-func (m *memTape) Bounds() tape.Bounds {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return tape.Bounds{Epoch: m.epoch, First: m.first, Last: tape.Position(len(m.records))}
-}
-
-func (m *memTape) Wait(ctx context.Context, after tape.Position) error {
-	for {
-		m.mu.Lock()
-		last, c, closed := tape.Position(len(m.records)), m.cond, m.closed
-		m.mu.Unlock()
-		if closed {
-			return tape.ErrClosed
-		}
-		if last > after {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-c:
-		}
-	}
-}
-
-func (m *memTape) Read(_ context.Context, from tape.Position, dst []*tape.Record) ([]*tape.Record, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.fail != nil {
-		m.failed++
-		return dst, m.fail
-	}
-	if from < m.first {
-		return dst, &tape.TrimmedError{Position: from, First: m.first}
-	}
-	for i := from; i <= tape.Position(len(m.records)) && i < from+tape.Position(m.chunk); i++ {
-		dst = append(dst, m.records[i-1])
-	}
-	return dst, nil
-}
-
-// put appends a record of a feed.
-func (m *memTape) put(feed string, entries ...market.Entry) tape.Position {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	pos := tape.Position(len(m.records) + 1)
-	rec := &tape.Record{Position: pos, Through: pos, Ordinal: m.entries, Batch: tape.Batch{Feed: feed, Entries: entries}}
-	m.entries += uint64(len(entries))
-	if m.history != nil {
-		m.history.take(rec)
-	}
-	m.records = append(m.records, rec)
-	close(m.cond)
-	m.cond = make(chan struct{})
-	return pos
-}
+// newMemTape returns a tape that is read in small steps.
+func newMemTape() *tapetest.Memory { return &tapetest.Memory{Epoch: tape.Epoch{1, 2, 3}, Chunk: 7} }
 
 // breakDown lets reads fail, and returns once that has been noticed a few times.
-func (m *memTape) breakDown(put func()) {
-	m.mu.Lock()
-	m.fail, m.failed = tape.ErrUnavailable, 0
-	m.mu.Unlock()
+func breakDown(m *tapetest.Memory, put func()) {
+	var failed atomic.Int64
+	m.OnRead(func() error {
+		failed.Add(1)
+		return tape.ErrUnavailable
+	})
 	put()
-	for {
-		m.mu.Lock()
-		n := m.failed
-		m.mu.Unlock()
-		if n >= 2 {
-			return
-		}
+	for failed.Load() < 2 {
 		runtime.Gosched()
 	}
-}
-
-func (m *memTape) mend() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.fail = nil
-}
-
-func (m *memTape) trim(first tape.Position) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.first = first
 }
 
 // memHistory is history in memory.
@@ -287,7 +200,7 @@ func (h *memHistory) Bars(_ context.Context, q market.BarQuery, dst []market.Bar
 // bench is a gateway that serves on loopback, and its tape and history.
 type bench struct {
 	t       testing.TB
-	tape    *memTape
+	tape    *tapetest.Memory
 	history *memHistory
 	g       *Gateway
 	url     string
@@ -295,16 +208,17 @@ type bench struct {
 }
 
 // serve starts a gateway. The tape's records that are there already are in history; those that come are put there as well.
-func serve(t testing.TB, m *memTape, change func(*Options)) *bench {
+func serve(t testing.TB, m *tapetest.Memory, change func(*Options)) *bench {
 	t.Helper()
 	h := newMemHistory()
-	h.epoch = m.epoch
-	for _, rec := range m.records {
+	h.epoch = m.Epoch
+	for _, rec := range m.Records() {
 		h.take(rec)
 	}
-	m.mu.Lock()
-	m.history = h
-	m.mu.Unlock()
+	m.OnAppend(func(rec *tape.Record) error {
+		h.take(rec)
+		return nil
+	})
 	registry := prometheus.NewRegistry()
 	o := Options{Tape: m, History: h, Registerer: registry, Gatherer: registry, Version: "test"}
 	o.Heartbeat = time.Hour // a test that is slow must not hear one

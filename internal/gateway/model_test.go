@@ -8,6 +8,7 @@ import (
 
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
+	"tapedeck/internal/tape/tapetest"
 )
 
 // TestSessionModel does at random what clients and tapes do, and holds what the session sends to a model: of each symbol every trade
@@ -21,7 +22,7 @@ func TestSessionModel(t *testing.T) {
 type model struct {
 	t    *testing.T
 	rnd  *rand.Rand
-	tape *memTape
+	tape *tapetest.Memory
 	g    *Gateway
 	s    *session
 	seqs map[market.Symbol]uint64
@@ -31,7 +32,7 @@ type model struct {
 
 func newModel(t *testing.T, seed uint64) *model {
 	m := &model{t: t, rnd: rand.New(rand.NewPCG(seed, 0)), tape: newMemTape(), seqs: map[market.Symbol]uint64{}, next: map[market.Symbol]uint64{}}
-	m.tape.chunk = 1 + m.rnd.IntN(5)
+	m.tape.Chunk = 1 + m.rnd.IntN(5)
 	m.g = still(t, m.tape, func(o *Options) {
 		o.Ring = 1 + m.rnd.IntN(60)
 		o.Limits.Frame = 200 + m.rnd.IntN(3000)
@@ -77,14 +78,14 @@ func (m *model) grow() {
 			m.seqs[s]++
 			entries = append(entries, trade(s, m.seqs[s], 100, t0))
 		}
-		pos := m.tape.put("sim", entries...)
-		m.g.hub.publish(m.tape.records[pos-1])
+		pos := m.tape.Put("sim", entries...)
+		m.g.hub.publish(m.tape.Records()[pos-1])
 	}
 }
 
 // firstAt returns the number of the first trade of a symbol at or behind a place.
 func (m *model) firstAt(symbol market.Symbol, p place) uint64 {
-	for _, rec := range m.tape.records {
+	for _, rec := range m.tape.Records() {
 		for i := range rec.Entries {
 			if e := &rec.Entries[i]; e.Symbol == symbol && !(place{rec.Position, int32(i)}).before(p) {
 				return e.Seq
@@ -102,8 +103,9 @@ func (m *model) subscribe() {
 		at = place{pos: m.tape.Bounds().Last + 1}
 	}
 	if m.rnd.IntN(2) == 0 {
-		rec := m.tape.records[m.rnd.IntN(len(m.tape.records))]
-		c := tape.Cursor{Epoch: m.tape.epoch, Position: rec.Position, Index: tape.AllEntries}
+		records := m.tape.Records()
+		rec := records[m.rnd.IntN(len(records))]
+		c := tape.Cursor{Epoch: m.tape.Epoch, Position: rec.Position, Index: tape.AllEntries}
 		if n := m.rnd.IntN(len(rec.Entries) + 1); n < len(rec.Entries) {
 			c.Index = uint32(n)
 		}

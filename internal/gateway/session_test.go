@@ -9,10 +9,11 @@ import (
 
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
+	"tapedeck/internal/tape/tapetest"
 )
 
 // still is a gateway that nothing moves: its hub has read the whole tape.
-func still(t testing.TB, m *memTape, change func(*Options)) *Gateway {
+func still(t testing.TB, m *tapetest.Memory, change func(*Options)) *Gateway {
 	t.Helper()
 	o := Options{Tape: m, History: newMemHistory()}
 	if change != nil {
@@ -23,7 +24,7 @@ func still(t testing.TB, m *memTape, change func(*Options)) *Gateway {
 		t.Fatal(err)
 	}
 	g.hub.start(nil, nil, 1)
-	for _, rec := range m.records {
+	for _, rec := range m.Records() {
 		g.hub.publish(rec)
 	}
 	return g
@@ -55,12 +56,12 @@ func TestAddSymbolFromAhead(t *testing.T) {
 	for _, ring := range []int{1, 1000} {
 		m := newMemTape()
 		for i := range 6 {
-			m.put("sim", trade("SIM:A", uint64(i+1), 100, t0), trade("SIM:B", uint64(i+1), 100, t0))
+			m.Put("sim", trade("SIM:A", uint64(i+1), 100, t0), trade("SIM:B", uint64(i+1), 100, t0))
 		}
 		s := newSession(still(t, m, func(o *Options) { o.Ring = ring }), nil, native)
 		s.subs.sets[chTrades].add("SIM:A", 1)
 		s.main.at = place{pos: 2}
-		from := tape.Cursor{Epoch: m.epoch, Position: 4, Index: 2}
+		from := tape.Cursor{Epoch: m.Epoch, Position: 4, Index: 2}
 		r, err := parseRequest([]byte(`{"action":"subscribe","trades":["SIM:B"],"from":{"cursor":"` + from.String() + `"}}`))
 		if err != nil {
 			t.Fatal(err)
@@ -85,7 +86,7 @@ func TestDetourWithinRecord(t *testing.T) {
 		for j := range 3 {
 			entries = append(entries, trade("SIM:A", uint64(3*i+j+1), 100, t0), trade("SIM:B", uint64(3*i+j+1), 100, t0))
 		}
-		m.put("sim", entries...)
+		m.Put("sim", entries...)
 	}
 	for _, ring := range []int{1, 1000} {
 		for from := range int32(6) {
@@ -93,7 +94,7 @@ func TestDetourWithinRecord(t *testing.T) {
 				s := newSession(still(t, m, func(o *Options) { o.Ring = ring; o.Limits.Frame = 300 }), nil, native)
 				s.subs.sets[chTrades].add("SIM:A", 1)
 				s.main.at = place{pos: 3, index: until}
-				c := place{pos: 2, index: from}.cursor(m.epoch)
+				c := place{pos: 2, index: from}.cursor(m.Epoch)
 				r, err := parseRequest([]byte(`{"action":"subscribe","trades":["*"],"from":{"cursor":"` + c.String() + `"}}`))
 				if err != nil {
 					t.Fatal(err)
@@ -122,14 +123,14 @@ func TestDetourWithinRecord(t *testing.T) {
 // TestDamagedStretch reads over records that were lost: the gap that stands for them comes once, and cursors go on behind it.
 func TestDamagedStretch(t *testing.T) {
 	m := newMemTape()
-	m.put("sim", trade("SIM:A", 1, 100, t0))
+	m.Put("sim", trade("SIM:A", 1, 100, t0))
 	for range 3 { // positions 2 to 4 are lost, and read as one record
-		m.put("sim")
+		m.Put("sim")
 	}
 	lost := &tape.Record{Position: 2, Through: 4, Batch: tape.Batch{Entries: []market.Entry{{Kind: market.KindGap, Seq: 9, Flags: market.FlagDamage, Event: t0, Until: t0 + 1}}}}
-	m.put("sim", trade("SIM:A", 11, 100, t0))
+	m.Put("sim", trade("SIM:A", 11, 100, t0))
 	g := still(t, newMemTape(), nil)
-	for _, rec := range []*tape.Record{m.records[0], lost, m.records[4]} {
+	for _, rec := range []*tape.Record{m.Records()[0], lost, m.Records()[4]} {
 		g.hub.publish(rec)
 	}
 	s := newSession(g, nil, native)
@@ -175,7 +176,7 @@ func TestPing(t *testing.T) {
 			done = true
 		default:
 		}
-		m.put("sim", trade("SIM:A", 1, 100, t0))
+		m.Put("sim", trade("SIM:A", 1, 100, t0))
 		list := c.frame()
 		if cursor(list) == "" {
 			t.Fatalf("got %+v, want a cursor", list)
@@ -195,7 +196,7 @@ func TestLatestCursors(t *testing.T) {
 	for i := range 100 {
 		entries = append(entries, trade(market.Symbol(fmt.Sprint("SIM:S", i)), 1, 100, t0))
 	}
-	end := place{pos: m.put("sim", entries...) + 1}.cursor(m.epoch).String()
+	end := place{pos: m.Put("sim", entries...) + 1}.cursor(m.Epoch).String()
 	symbols := 0
 	for symbols < 100 {
 		list := c.frame()

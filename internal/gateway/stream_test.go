@@ -11,13 +11,14 @@ import (
 
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
+	"tapedeck/internal/tape/tapetest"
 )
 
 const t0 = market.Time(1_795_444_200_000_000_000) // 2026-11-23T14:30:00Z
 
 func TestSubscribe(t *testing.T) {
 	m := newMemTape()
-	m.put("sim", trade("SIM:AAPL", 1, 18700, t0))
+	m.Put("sim", trade("SIM:AAPL", 1, 18700, t0))
 	b := serve(t, m, nil)
 	c := b.dial("/v2/tape")
 	c.want(`[{"T":"success","msg":"connected"}]`)
@@ -28,11 +29,11 @@ func TestSubscribe(t *testing.T) {
 	c.send(`{"action":"subscribe","trades":["aapl"],"quotes":null,"news":["*"]}`)
 	c.want(`[{"T":"subscription","trades":["SIM:AAPL"],"quotes":[],"bars":[],"updatedBars":[],"dailyBars":[],"statuses":[],` +
 		`"alerts":[],"lulds":[],"corrections":["SIM:AAPL"],"cancelErrors":["SIM:AAPL"]}]`)
-	m.put("sim", trade("SIM:AAPL", 2, 18742, t0+1), quote("SIM:AAPL", 1, t0+2), trade("SIM:MSFT", 1, 100, t0+2))
+	m.Put("sim", trade("SIM:AAPL", 2, 18742, t0+1), quote("SIM:AAPL", 1, t0+2), trade("SIM:MSFT", 1, 100, t0+2))
 	c.want(`[{"T":"t","S":"SIM:AAPL","i":2,"p":187.42,"s":100,"t":"2026-11-23T14:30:00.000000001Z","c":[],"tks":"B","seq":2,"r":"2026-11-23T14:30:00.001000001Z"}]`)
 	c.send(`{"action":"subscribe","quotes":["*"]}`)
 	c.frame()
-	m.put("sim", quote("SIM:MSFT", 1, t0+3))
+	m.Put("sim", quote("SIM:MSFT", 1, t0+3))
 	c.want(`[{"T":"q","S":"SIM:MSFT","bp":187.41,"bs":3,"ap":187.43,"as":2,"t":"2026-11-23T14:30:00.000000003Z","c":[],"seq":1,"r":"2026-11-23T14:30:00.001000003Z"}]`)
 	c.send(`{"action":"unsubscribe","trades":["SIM:AAPL"],"quotes":["*"]}`)
 	if list := c.frame(); len(list[0].Trades) != 0 {
@@ -52,7 +53,7 @@ func TestUnknownSymbolComesLater(t *testing.T) {
 	if list := c.frame(); len(list) != 2 || list[0].T != "status" || list[0].State != "unknown" {
 		t.Errorf("got %+v, want two statuses", list)
 	}
-	m.put("sim", trade("SIM:NEW", 1, 100, t0), trade("SIM:OLD", 1, 100, t0))
+	m.Put("sim", trade("SIM:NEW", 1, 100, t0), trade("SIM:OLD", 1, 100, t0))
 	if list := c.frame(); len(list) != 2 || list[0].S != "SIM:NEW" || list[1].S != "SIM:OLD" {
 		t.Errorf("got %+v, want both trades", list)
 	}
@@ -80,7 +81,7 @@ func collect(t *testing.T, c *client, next map[string]uint64, stop func() bool) 
 }
 
 // grow appends records of random size until stop is closed, then one last trade of each symbol.
-func grow(m *memTape, seed uint64, symbols []market.Symbol, records int) map[string]uint64 {
+func grow(m *tapetest.Memory, seed uint64, symbols []market.Symbol, records int) map[string]uint64 {
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	seqs := make(map[string]uint64)
 	for i := range records {
@@ -94,7 +95,7 @@ func grow(m *memTape, seed uint64, symbols []market.Symbol, records int) map[str
 			seqs[string(s)]++
 			entries = append(entries, trade(s, seqs[string(s)], 100, t0+market.Time(i)*market.Second))
 		}
-		m.put("sim", entries...)
+		m.Put("sim", entries...)
 	}
 	return seqs
 }
@@ -106,13 +107,13 @@ func TestResume(t *testing.T) {
 		t.Run(fmt.Sprint("ring=", ring), func(t *testing.T) {
 			t.Parallel()
 			m := newMemTape()
-			m.put("sim", trade("SIM:Z", 1, 1, t0))
+			m.Put("sim", trade("SIM:Z", 1, 1, t0))
 			b := serve(t, m, func(o *Options) { o.Ring = ring; o.Limits.Frame = 2000; o.Limits.CatchUps = 2 })
 			done := make(chan map[string]uint64, 1)
 			start := m.Bounds().Last
 			go func() { done <- grow(m, uint64(ring), symbols, 1500) }()
 			next := make(map[string]uint64)
-			from := tape.Cursor{Epoch: m.epoch, Position: start, Index: tape.AllEntries}.String()
+			from := tape.Cursor{Epoch: m.Epoch, Position: start, Index: tape.AllEntries}.String()
 			rnd := rand.New(rand.NewPCG(7, uint64(ring)))
 			for range 40 {
 				c := b.join(`{"action":"subscribe","trades":["SIM:A","SIM:B","SIM:C"],"quotes":["*"],"cursor":true,"from":{"cursor":"` + from + `"}}`)
@@ -136,9 +137,9 @@ func TestResumeWithinRecord(t *testing.T) {
 	for i := range 100 {
 		entries = append(entries, trade("SIM:A", uint64(i+1), 100, t0))
 	}
-	m.put("sim", entries...)
+	m.Put("sim", entries...)
 	b := serve(t, m, func(o *Options) { o.Limits.Frame = 1000 })
-	from := tape.Cursor{Epoch: m.epoch, Index: tape.AllEntries}.String()
+	from := tape.Cursor{Epoch: m.Epoch, Index: tape.AllEntries}.String()
 	next := map[string]uint64{}
 	for next["SIM:A"] < 100 {
 		c := b.join(`{"action":"subscribe","trades":["*"],"cursor":true,"from":{"cursor":"` + from + `"}}`)
@@ -153,34 +154,34 @@ func TestResumeWithinRecord(t *testing.T) {
 func TestAddSymbolFromCursor(t *testing.T) {
 	m := newMemTape()
 	b := serve(t, m, nil)
-	begin := tape.Cursor{Epoch: m.epoch, Index: tape.AllEntries}.String()
+	begin := tape.Cursor{Epoch: m.Epoch, Index: tape.AllEntries}.String()
 	c := b.join(`{"action":"subscribe","trades":["SIM:A"],"cursor":true}`)
 	c.frame()
 	for i := range 10 {
-		m.put("sim", trade("SIM:A", uint64(i+1), 100, t0), trade("SIM:B", uint64(i+1), 100, t0))
+		m.Put("sim", trade("SIM:A", uint64(i+1), 100, t0), trade("SIM:B", uint64(i+1), 100, t0))
 	}
 	next := map[string]uint64{}
 	collect(t, c, next, func() bool { return next["SIM:A"] == 10 })
 	c.send(`{"action":"subscribe","trades":["SIM:B"],"from":{"cursor":"` + begin + `"}}`)
 	collect(t, c, next, func() bool { return next["SIM:B"] == 10 })
-	m.put("sim", trade("SIM:A", 11, 100, t0), trade("SIM:B", 11, 100, t0))
+	m.Put("sim", trade("SIM:A", 11, 100, t0), trade("SIM:B", 11, 100, t0))
 	collect(t, c, next, func() bool { return next["SIM:B"] == 11 && next["SIM:A"] == 11 })
 }
 
 func TestResumeRefused(t *testing.T) {
 	m := newMemTape()
 	for i := range 10 {
-		m.put("sim", trade("SIM:A", uint64(i+1), 100, t0+market.Time(i)*market.Second))
+		m.Put("sim", trade("SIM:A", uint64(i+1), 100, t0+market.Time(i)*market.Second))
 	}
-	m.trim(5)
+	m.Trim(5)
 	b := serve(t, m, nil)
 	for name, test := range map[string]struct {
 		cursor tape.Cursor
 		reason string
 	}{
 		"epoch":   {tape.Cursor{Epoch: tape.Epoch{9}, Position: 6, Index: tape.AllEntries}, "epoch"},
-		"trimmed": {tape.Cursor{Epoch: m.epoch, Position: 2, Index: tape.AllEntries}, "trimmed"},
-		"future":  {tape.Cursor{Epoch: m.epoch, Position: 11, Index: tape.AllEntries}, "future"},
+		"trimmed": {tape.Cursor{Epoch: m.Epoch, Position: 2, Index: tape.AllEntries}, "trimmed"},
+		"future":  {tape.Cursor{Epoch: m.Epoch, Position: 11, Index: tape.AllEntries}, "future"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := b.dial("/v2/tape")
@@ -196,7 +197,7 @@ func TestResumeRefused(t *testing.T) {
 		})
 	}
 	// The last cursor that still works: behind record 4.
-	c := b.join(`{"action":"subscribe","trades":["*"],"from":{"cursor":"` + tape.Cursor{Epoch: m.epoch, Position: 4, Index: tape.AllEntries}.String() + `"}}`)
+	c := b.join(`{"action":"subscribe","trades":["*"],"from":{"cursor":"` + tape.Cursor{Epoch: m.Epoch, Position: 4, Index: tape.AllEntries}.String() + `"}}`)
 	if got := c.frame()[0]; got.Seq != 5 {
 		t.Errorf("got %+v, want trade 5", got)
 	}
@@ -215,7 +216,7 @@ func TestResumeRefused(t *testing.T) {
 // TestSlowClient lets one client read nothing while another reads everything. When it reads at last it gets everything too.
 func TestSlowClient(t *testing.T) {
 	m := newMemTape()
-	m.put("sim", trade("SIM:Z", 1, 1, t0))
+	m.Put("sim", trade("SIM:Z", 1, 1, t0))
 	b := serve(t, m, func(o *Options) { o.Ring = 1000 })
 	slow := b.join(`{"action":"subscribe","trades":["SIM:A"]}`)
 	slow.frame() // unknown
@@ -233,7 +234,7 @@ func TestSlowClient(t *testing.T) {
 			seq++
 			entries[i] = trade("SIM:A", seq, 100, t0)
 		}
-		m.put("sim", entries...)
+		m.Put("sim", entries...)
 		collect(t, fast, nextFast, func() bool { return nextFast["SIM:A"] == seq })
 	}
 	collect(t, slow, nextSlow, func() bool { return nextSlow["SIM:A"] == seq })
@@ -241,11 +242,11 @@ func TestSlowClient(t *testing.T) {
 
 func TestLatest(t *testing.T) {
 	m := newMemTape()
-	m.put("sim", trade("SIM:A", 1, 1, t0), quote("SIM:A", 1, t0))
+	m.Put("sim", trade("SIM:A", 1, 1, t0), quote("SIM:A", 1, t0))
 	b := serve(t, m, nil)
 	c := b.join(`{"action":"subscribe","trades":["*"],"quotes":["*"],"mode":"latest","every":"20ms","cursor":true}`)
 	for i := range 1000 {
-		m.put("sim", trade("SIM:A", uint64(i+2), 100, t0), trade("SIM:B", uint64(i+1), 100, t0), quote("SIM:A", uint64(i+2), t0))
+		m.Put("sim", trade("SIM:A", uint64(i+2), 100, t0), trade("SIM:B", uint64(i+1), 100, t0), quote("SIM:A", uint64(i+2), t0))
 	}
 	frames, last := 0, uint64(0)
 	for last != 1001 {
@@ -275,10 +276,10 @@ func TestLatest(t *testing.T) {
 // TestLatestBehindRing lets a client in mode latest come from before the ring: it gets the newest of each symbol that changed, at once.
 func TestLatestBehindRing(t *testing.T) {
 	m := newMemTape()
-	begin := m.put("sim", trade("SIM:OLD", 1, 1, t0))
+	begin := m.Put("sim", trade("SIM:OLD", 1, 1, t0))
 	b := serve(t, m, func(o *Options) { o.Ring = 5 })
 	for i := range 100 {
-		m.put("sim", trade("SIM:A", uint64(i+1), 100, t0), quote("SIM:A", uint64(i+1), t0))
+		m.Put("sim", trade("SIM:A", uint64(i+1), 100, t0), quote("SIM:A", uint64(i+1), t0))
 	}
 	for {
 		if next, _ := b.g.hub.position(); next == 102 {
@@ -286,7 +287,7 @@ func TestLatestBehindRing(t *testing.T) {
 		}
 		<-b.g.hub.news()
 	}
-	from := tape.Cursor{Epoch: m.epoch, Position: begin, Index: tape.AllEntries}.String()
+	from := tape.Cursor{Epoch: m.Epoch, Position: begin, Index: tape.AllEntries}.String()
 	c := b.join(`{"action":"subscribe","trades":["*"],"quotes":["*"],"mode":"latest","from":{"cursor":"` + from + `"}}`)
 	got := c.frame()
 	if len(got) != 2 || got[0].Seq != 100 || got[1].Seq != 100 {
@@ -298,7 +299,7 @@ func TestShutdownTellsTheCursor(t *testing.T) {
 	m := newMemTape()
 	b := serve(t, m, nil)
 	c := b.join(`{"action":"subscribe","trades":["*"],"cursor":true}`)
-	m.put("sim", trade("SIM:A", 1, 100, t0))
+	m.Put("sim", trade("SIM:A", 1, 100, t0))
 	place := cursor(c.frame())
 	go b.stop()
 	_, err := c.tryRead()
@@ -314,12 +315,12 @@ func TestTapeUnavailable(t *testing.T) {
 	m := newMemTape()
 	b := serve(t, m, func(o *Options) { o.Ring = 1 })
 	c := b.join(`{"action":"subscribe","trades":["*"]}`)
-	m.breakDown(func() {
+	breakDown(m, func() {
 		for i := range 20 {
-			m.put("sim", trade("SIM:A", uint64(i+1), 100, t0))
+			m.Put("sim", trade("SIM:A", uint64(i+1), 100, t0))
 		}
 	})
-	m.mend()
+	m.OnRead(nil)
 	next := map[string]uint64{}
 	collect(t, c, next, func() bool { return next["SIM:A"] == 20 })
 }
@@ -327,17 +328,17 @@ func TestTapeUnavailable(t *testing.T) {
 // TestTrimmedUnderClient trims what a client has not got yet: it is told so, and the connection ends.
 func TestTrimmedUnderClient(t *testing.T) {
 	m := newMemTape()
-	m.put("sim", trade("SIM:A", 1, 100, t0))
+	m.Put("sim", trade("SIM:A", 1, 100, t0))
 	b := serve(t, m, nil)
 	c := b.join(`{"action":"subscribe","trades":["SIM:A"]}`)
 	prices := b.dial("/ws/prices")
-	m.breakDown(func() {
+	breakDown(m, func() {
 		for i := range 20 {
-			m.put("sim", trade("SIM:A", uint64(i+2), 100, t0+market.Time(i)*market.Second))
+			m.Put("sim", trade("SIM:A", uint64(i+2), 100, t0+market.Time(i)*market.Second))
 		}
 	})
-	m.trim(11)
-	m.mend()
+	m.Trim(11)
+	m.OnRead(nil)
 	c.want(`[{"T":"error","code":416,"msg":"what is asked for is no longer on the tape, which begins at 2026-11-23T14:30:09.001Z",` +
 		`"reason":"trimmed","oldest":"2026-11-23T14:30:09.001Z"}]`)
 	for _, c := range []*client{c, prices} {
@@ -347,7 +348,7 @@ func TestTrimmedUnderClient(t *testing.T) {
 	}
 	// Others go on from what is there.
 	c = b.join(`{"action":"subscribe","trades":["SIM:A"]}`)
-	m.put("sim", trade("SIM:A", 22, 100, t0))
+	m.Put("sim", trade("SIM:A", 22, 100, t0))
 	if got := c.frame(); got[0].Seq != 22 {
 		t.Errorf("got %+v", got)
 	}
@@ -355,12 +356,12 @@ func TestTrimmedUnderClient(t *testing.T) {
 
 func TestPrices(t *testing.T) {
 	m := newMemTape()
-	m.put("sim", trade("SIM:AAPL", 1, 18700, t0))
+	m.Put("sim", trade("SIM:AAPL", 1, 18700, t0))
 	b := serve(t, m, nil)
 	c := b.dial("/ws/prices?symbol=AAPL")
 	all := b.dial("/ws/prices")
-	m.put("sim", trade("SIM:AAPL", 2, 18742, t0), trade("SIM:MSFT", 1, 100, t0), trade("SIM:AAPL", 3, 18743, t0+1))
-	m.put("sim", market.Alarm{Symbol: "SIM:AAPL", Seq: 3, Event: t0 + 1, Price: dec("187.43"), Text: "2.13% move!"}.Entry())
+	m.Put("sim", trade("SIM:AAPL", 2, 18742, t0), trade("SIM:MSFT", 1, 100, t0), trade("SIM:AAPL", 3, 18743, t0+1))
+	m.Put("sim", market.Alarm{Symbol: "SIM:AAPL", Seq: 3, Event: t0 + 1, Price: dec("187.43"), Text: "2.13% move!"}.Entry())
 	c.want(`{"timestamp":"2026-11-23T14:30:00Z","symbol":"SIM:AAPL","price":187.42}`)
 	c.want(`{"timestamp":"2026-11-23T14:30:00.000000001Z","symbol":"SIM:AAPL","price":187.43}`)
 	c.want(`{"timestamp":"2026-11-23T14:30:00.000000001Z","symbol":"SIM:AAPL","price":187.43,"alert":"2.13% move!"}`)
@@ -371,7 +372,7 @@ func TestPrices(t *testing.T) {
 
 func TestAliases(t *testing.T) {
 	m := newMemTape()
-	m.put("sim", trade("SIM:AAPL", 1, 1, t0), trade("COINBASE:BTC-USD", 1, 1, t0))
+	m.Put("sim", trade("SIM:AAPL", 1, 1, t0), trade("COINBASE:BTC-USD", 1, 1, t0))
 	b := serve(t, m, func(o *Options) { o.Heartbeat = 10 * time.Millisecond })
 	for path, want := range map[string]string{"/v2/iex": "AAPL BTC-USD", "/v2/test": "AAPL BTC-USD", "/v1beta3/crypto/us": "AAPL BTC/USD"} {
 		c := b.dial(path)
@@ -380,7 +381,7 @@ func TestAliases(t *testing.T) {
 		if got := c.frame(); got[0].Trades[1]+" "+got[0].Trades[0] != want {
 			t.Errorf("%s: got %v, want %s", path, got[0].Trades, want)
 		}
-		m.put("sim",
+		m.Put("sim",
 			market.Gap{From: t0, To: t0 + 1, Reason: "x"}.Entry(), market.Status{State: market.StateDown, Event: t0}.Entry(),
 			trade("SIM:AAPL", 2, 1, t0), trade("COINBASE:BTC-USD", 2, 1, t0))
 		got := c.frame()
@@ -392,12 +393,12 @@ func TestAliases(t *testing.T) {
 
 func TestBars(t *testing.T) {
 	m := newMemTape()
-	m.put("sim", trade("SIM:A", 1, 1000, t0+market.Second))
+	m.Put("sim", trade("SIM:A", 1, 1000, t0+market.Second))
 	b := serve(t, m, nil)
 	begin := m.Bounds().Last
 	c := b.join(`{"action":"subscribe","bars":["*"],"updatedBars":["*"],"dailyBars":["*"]}`)
-	m.put("sim", trade("SIM:A", 2, 1100, t0+2*market.Second))
-	m.put("sim", trade("SIM:A", 3, 1200, t0+62*market.Second))
+	m.Put("sim", trade("SIM:A", 2, 1100, t0+2*market.Second))
+	m.Put("sim", trade("SIM:A", 3, 1200, t0+62*market.Second))
 	text := c.read()
 	want := `{"T":"b","S":"SIM:A","o":10.00,"h":11.00,"l":10.00,"c":11.00,"v":200,"t":"2026-11-23T14:30:00Z","n":2,"vw":10.5}`
 	if !strings.Contains(text, want) {
@@ -406,12 +407,12 @@ func TestBars(t *testing.T) {
 	if list := decodeFrame(t, text); len(list) != 2 || list[1].T != "d" {
 		t.Errorf("got %s, want a minute bar and the day", text)
 	}
-	m.put("sim", trade("SIM:A", 4, 900, t0+3*market.Second))
+	m.Put("sim", trade("SIM:A", 4, 900, t0+3*market.Second))
 	if got := c.frame(); len(got) != 1 || got[0].T != "u" {
 		t.Errorf("got %+v, want the revised bar", got)
 	}
 	// Who comes later and reads the same stretch gets the same bars.
-	from := tape.Cursor{Epoch: m.epoch, Position: begin, Index: tape.AllEntries}.String()
+	from := tape.Cursor{Epoch: m.Epoch, Position: begin, Index: tape.AllEntries}.String()
 	late := b.join(`{"action":"subscribe","bars":["*"],"updatedBars":["*"],"dailyBars":["*"],"from":{"cursor":"` + from + `"}}`)
 	var kinds []string
 	for _, x := range late.frame() {
@@ -439,7 +440,7 @@ func TestBarsAfterRestart(t *testing.T) {
 		t.Run(fmt.Sprint("applied=", applied), func(t *testing.T) {
 			m := newMemTape()
 			for i := range 5 {
-				m.put("sim", trade("SIM:A", uint64(i+1), 1000+int64(i), t0+market.Time(i)*market.Second))
+				m.Put("sim", trade("SIM:A", uint64(i+1), 1000+int64(i), t0+market.Time(i)*market.Second))
 			}
 			b := serve(t, m, func(o *Options) {
 				h, ok := o.History.(*memHistory)
@@ -449,8 +450,8 @@ func TestBarsAfterRestart(t *testing.T) {
 				o.History = stale{h, applied}
 			})
 			c := b.join(`{"action":"subscribe","bars":["SIM:A"]}`)
-			m.put("sim", trade("SIM:A", 6, 2000, t0+30*market.Second))
-			m.put("sim", market.Heartbeat{Event: t0 + 62*market.Second, Received: t0 + 62*market.Second}.Entry())
+			m.Put("sim", trade("SIM:A", 6, 2000, t0+30*market.Second))
+			m.Put("sim", market.Heartbeat{Event: t0 + 62*market.Second, Received: t0 + 62*market.Second}.Entry())
 			c.want(`[{"T":"b","S":"SIM:A","o":10.00,"h":20.00,"l":10.00,"c":20.00,"v":600,"t":"2026-11-23T14:30:00Z","n":6,"vw":11.683333}]`)
 		})
 	}

@@ -10,6 +10,7 @@ import (
 
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
+	"tapedeck/internal/tape/tapetest"
 )
 
 var update = flag.Bool("update", false, "write the golden files of testdata/wire")
@@ -18,7 +19,7 @@ var update = flag.Bool("update", false, "write the golden files of testdata/wire
 const wireFolder = "../../testdata/wire"
 
 // fixture is a tape with one of everything.
-func fixture() *memTape {
+func fixture() *tapetest.Memory {
 	m := newMemTape()
 	when := t0
 	stock := market.Trade{
@@ -32,26 +33,26 @@ func fixture() *memTape {
 	sim := market.Trade{
 		Symbol: "SIM:MSFT", Seq: 1, Ref: "f3a-77", Event: when, Received: when, Price: dec("410"), Size: dec("1"), Side: market.SideBuy,
 	}
-	m.put("alpaca", stock.Entry(), market.Quote{
+	m.Put("alpaca", stock.Entry(), market.Quote{
 		Symbol: "ALPACA:AAPL", Seq: 88, Event: when + 200_000_000, Received: when + 201_000_000, Bid: dec("187.41"), BidSize: dec("3"),
 		Ask: dec("187.43"), AskSize: dec("2"), BidFrom: "V", AskFrom: "Q", Conditions: "R", Tape: 'C',
 	}.Entry())
-	m.put("coinbase", coin.Entry(), market.Quote{
+	m.Put("coinbase", coin.Entry(), market.Quote{
 		Symbol: "COINBASE:BTC-USD", Seq: 9, Event: when + 6_000_000, Received: when + 26_000_000, Bid: dec("61837.61"), BidSize: dec("0.5"),
 		Ask: dec("61837.63"), AskSize: dec("1.25000000"),
 	}.Entry())
-	m.put("sim", sim.Entry())
-	m.put("sim", market.Gap{Symbol: "SIM:MSFT", From: when + market.Second, To: when + 9*market.Second, Reason: "connection lost"}.Entry())
-	m.put("sim", market.Gap{From: when + market.Second, To: when + 9*market.Second, Reason: "tape damaged", Flags: market.FlagDamage}.Entry())
-	m.put("coinbase", market.Status{Symbol: "COINBASE:BTC-USD", State: market.StateStale, Event: when, Reason: "nothing came for 9s"}.Entry())
-	m.put("coinbase", market.Status{State: market.StateDown, Event: when}.Entry())
-	m.put("sim", market.Alarm{Symbol: "SIM:MSFT", Seq: 1, Event: when, Price: dec("410"), Text: "2.13% move!"}.Entry())
+	m.Put("sim", sim.Entry())
+	m.Put("sim", market.Gap{Symbol: "SIM:MSFT", From: when + market.Second, To: when + 9*market.Second, Reason: "connection lost"}.Entry())
+	m.Put("sim", market.Gap{From: when + market.Second, To: when + 9*market.Second, Reason: "tape damaged", Flags: market.FlagDamage}.Entry())
+	m.Put("coinbase", market.Status{Symbol: "COINBASE:BTC-USD", State: market.StateStale, Event: when, Reason: "nothing came for 9s"}.Entry())
+	m.Put("coinbase", market.Status{State: market.StateDown, Event: when}.Entry())
+	m.Put("sim", market.Alarm{Symbol: "SIM:MSFT", Seq: 1, Event: when, Price: dec("410"), Text: "2.13% move!"}.Entry())
 	stock.Seq, stock.ID, stock.Event, stock.Price = 1043, stock.ID+1, when+61*market.Second+market.Second, dec("187.50")
 	stock.Received = stock.Event
 	stock.Conditions = "@"
-	m.put("alpaca", stock.Entry())
+	m.Put("alpaca", stock.Entry())
 	stock.Seq, stock.ID, stock.Event, stock.Price = 1044, stock.ID+1, when+30*market.Second, dec("186.99")
-	m.put("alpaca", stock.Entry())
+	m.Put("alpaca", stock.Entry())
 	return m
 }
 
@@ -96,7 +97,7 @@ func TestWire(t *testing.T) {
 		chStatuses: "status", chAlerts: "alert", chGaps: "gap",
 	}
 	written := map[string]bool{}
-	for _, rec := range m.records {
+	for _, rec := range m.Records() {
 		h.take(rec)
 		g.hub.publish(rec)
 		b := g.hub.blocks[len(g.hub.blocks)-1]
@@ -149,7 +150,7 @@ func TestWireControl(t *testing.T) {
 	c.send(`{"action":"subscribe","trades":["AAPL","SIM:NEW"],"quotes":["*"],"bars":["AAPL"],"cursor":true}`)
 	golden(t, "subscription.json", c.read())
 	golden(t, "status-unknown.json", c.read())
-	m.put("alpaca", trade("ALPACA:AAPL", 1045, 18705, t0+62*market.Second), quote("ALPACA:AAPL", 89, t0+62*market.Second))
+	m.Put("alpaca", trade("ALPACA:AAPL", 1045, 18705, t0+62*market.Second), quote("ALPACA:AAPL", 89, t0+62*market.Second))
 	golden(t, "frame-with-cursor.json", c.read())
 	c.send(`{"action":"subscribe","trades":[1]}`)
 	golden(t, "error.json", c.read())

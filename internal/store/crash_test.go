@@ -16,6 +16,7 @@ import (
 
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
+	"tapedeck/internal/tape/tapetest"
 )
 
 // dump returns all that a store holds, row by row, but for what belongs to the file and not to its content.
@@ -42,7 +43,7 @@ func same(t testing.TB, want, got []string) {
 }
 
 // allOf records a whole tape at once into a new store and returns what it holds.
-func allOf(t testing.TB, src *memTape) []string {
+func allOf(t testing.TB, src *tapetest.Memory) []string {
 	t.Helper()
 	o := options(t)
 	s, err := Open(context.Background(), o)
@@ -57,7 +58,7 @@ func allOf(t testing.TB, src *memTape) []string {
 }
 
 // busyTape is a tape of two feeds with late ticks and gaps.
-func busyTape(seed uint64, batches int) *memTape {
+func busyTape(seed uint64, batches int) *tapetest.Memory {
 	src := newMemTape()
 	coin := newTraffic(seed, "coinbase", "COINBASE:BTC-USD", "COINBASE:ETH-USD", "COINBASE:SOL-USD")
 	iex := newTraffic(seed+1, "alpaca", "ALPACA:AAPL", "ALPACA:SPY")
@@ -224,14 +225,14 @@ func TestBarsAgainstAllTrades(t *testing.T) {
 var exactWide = cmp.Comparer(func(a, b market.Wide) bool { return a.Cmp(b) == 0 })
 
 // naive makes bars of all trades on the tape, as of a venue without a calendar and without rules.
-func naive(src *memTape, symbol market.Symbol, v market.Interval) []market.Bar {
+func naive(src *tapetest.Memory, symbol market.Symbol, v market.Interval) []market.Bar {
 	length, ok := v.Fixed()
 	if !ok {
 		length = 24 * market.Hour
 	}
 	bars := map[market.Time]*market.Bar{}
 	var starts []market.Time
-	for _, rec := range src.records {
+	for _, rec := range src.Records() {
 		for _, e := range rec.Entries {
 			if e.Kind != market.KindTrade || e.Symbol != symbol {
 				continue

@@ -61,7 +61,7 @@ func TestDamagedFileIsMadeAgain(t *testing.T) {
 				t.Fatalf("without a tape: got %v, want ErrCorrupt", err)
 			}
 			trimmed := newMemTape()
-			trimmed.first = 3
+			trimmed.Trim(3)
 			o.Source = trimmed
 			if _, err := Open(t.Context(), o); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "restore a backup") {
 				t.Fatalf("with a trimmed tape: got %v, want ErrCorrupt and advice", err)
@@ -151,11 +151,11 @@ func TestTornLog(t *testing.T) {
 
 func TestDamageOnTheTape(t *testing.T) {
 	src := newMemTape()
-	src.append("sim", trade("SIM:A", 1, start, "1", "1"), trade("SIM:B", 1, start, "1", "1"))
-	src.append("sim", trade("SIM:A", 2, start+1, "1", "1"), trade("SIM:A", 3, start+2, "1", "1"))
-	src.append("sim", trade("SIM:B", 2, start+3, "1", "1"))
-	src.append("sim", trade("SIM:A", 4, start+market.Second, "1", "1"))
-	src.damage(2, 3)
+	src.Put("sim", trade("SIM:A", 1, start, "1", "1"), trade("SIM:B", 1, start, "1", "1"))
+	src.Put("sim", trade("SIM:A", 2, start+1, "1", "1"), trade("SIM:A", 3, start+2, "1", "1"))
+	src.Put("sim", trade("SIM:B", 2, start+3, "1", "1"))
+	src.Put("sim", trade("SIM:A", 4, start+market.Second, "1", "1"))
+	src.Damage(2, 3)
 	o := options(t)
 	s, err := Open(t.Context(), o)
 	if err != nil {
@@ -197,7 +197,7 @@ func TestDamageOnTheTape(t *testing.T) {
 		t.Errorf("verify: %v, %v", r.Problems, err)
 	}
 	s = mustOpen(t, o)
-	src.append("sim", trade("SIM:NEW", 4, start, "1", "1"), trade("SIM:B", 5, start+market.Second, "1", "1"))
+	src.Put("sim", trade("SIM:NEW", 4, start, "1", "1"), trade("SIM:B", 5, start+market.Second, "1", "1"))
 	record(t, s, src)
 	for symbol, want := range map[market.Symbol]uint64{"SIM:B": 5, "SIM:A": 4, "SIM:NEW": 4} {
 		if l, _ := s.Latest(symbol); l.TradeSeq != want {
@@ -209,7 +209,7 @@ func TestDamageOnTheTape(t *testing.T) {
 func TestTrimmedTape(t *testing.T) {
 	src := newMemTape()
 	for i := range uint64(6) {
-		src.append("sim", trade("SIM:A", i+1, start+market.Time(i), "1", "1"))
+		src.Put("sim", trade("SIM:A", i+1, start+market.Time(i), "1", "1"))
 	}
 	o := options(t)
 	s := mustOpen(t, o)
@@ -217,9 +217,9 @@ func TestTrimmedTape(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range uint64(6) {
-		src.append("sim", trade("SIM:A", i+7, start+6+market.Time(i), "1", "1"))
+		src.Put("sim", trade("SIM:A", i+7, start+6+market.Time(i), "1", "1"))
 	}
-	src.records, src.first = src.records[9:], 10
+	src.Trim(10)
 	record(t, s, src)
 	gaps, err := s.Gaps(t.Context(), "", 0, 0)
 	if err != nil {
@@ -241,14 +241,14 @@ func TestNewEpoch(t *testing.T) {
 	o := options(t)
 	s := mustOpen(t, o)
 	record(t, s, src)
-	old, last := src.epoch, src.Bounds().Last
-	src.epoch = tape.Epoch{9}
-	src.append("coinbase", trade("COINBASE:X", 1, start, "1", "1"))
+	old, last := src.Epoch, src.Bounds().Last
+	src.Epoch = tape.Epoch{9}
+	src.Put("coinbase", trade("COINBASE:X", 1, start, "1", "1"))
 	record(t, s, src)
-	if epoch, p := s.Applied(); epoch != src.epoch || p != last+1 {
-		t.Errorf("applied %s %d, want %s %d", epoch, p, src.epoch, last+1)
+	if epoch, p := s.Applied(); epoch != src.Epoch || p != last+1 {
+		t.Errorf("applied %s %d, want %s %d", epoch, p, src.Epoch, last+1)
 	}
-	want := []string{"1|" + old.String(), fmt.Sprintf("%d|%s", last+1, src.epoch)}
+	want := []string{"1|" + old.String(), fmt.Sprintf("%d|%s", last+1, src.Epoch)}
 	if diff := cmp.Diff(want, userReads(t, o.Path, "SELECT since, epoch FROM epochs")); diff != "" {
 		t.Errorf("epochs (-want +got):\n%s", diff)
 	}
@@ -258,8 +258,8 @@ func TestAnotherTape(t *testing.T) {
 	s := mustOpen(t, options(t))
 	record(t, s, busyTape(1, 10))
 	other := newMemTape()
-	other.epoch = tape.Epoch{7}
-	other.append("sim", trade("SIM:A", 1, start, "1", "1"))
+	other.Epoch = tape.Epoch{7}
+	other.Put("sim", trade("SIM:A", 1, start, "1", "1"))
 	err := NewRecorder(s, other).Run(t.Context())
 	var wrong *TapeError
 	if !errors.As(err, &wrong) || wrong.Last != 1 {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"tapedeck/internal/tape/tapetest"
 )
 
 // edit changes a closed database with statements of the test's own.
@@ -31,7 +33,7 @@ func edit(t *testing.T, path string, statements ...string) {
 }
 
 // filled makes a store with something in it, and closes it.
-func filled(t *testing.T) (Options, *memTape, []string) {
+func filled(t *testing.T) (Options, *tapetest.Memory, []string) {
 	t.Helper()
 	src := busyTape(5, 30)
 	o := options(t)
@@ -84,7 +86,7 @@ func TestNewerMinorIsRead(t *testing.T) {
 	o, src, want := filled(t)
 	edit(t, o.Path, "PRAGMA user_version = 1007", "CREATE TABLE future (x)", "ALTER TABLE symbols ADD COLUMN future TEXT")
 	s := mustOpen(t, o)
-	src.append("coinbase", trade("COINBASE:NEW", 1, start, "1", "1"))
+	src.Put("coinbase", trade("COINBASE:NEW", 1, start, "1", "1"))
 	record(t, s, src)
 	got := userReads(t, o.Path, "PRAGMA user_version")
 	if diff := cmp.Diff([]string{"1007"}, got); diff != "" {

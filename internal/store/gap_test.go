@@ -15,11 +15,11 @@ func TestGapsMarkStoredBars(t *testing.T) {
 	src := newMemTape()
 	s := mustOpen(t, options(t))
 	for i := range market.Time(5) {
-		src.append("sim", trade("SIM:A", uint64(i+1), start+i*market.Minute, "1", "1"))
+		src.Put("sim", trade("SIM:A", uint64(i+1), start+i*market.Minute, "1", "1"))
 	}
-	src.append("other", trade("OTHER:B", 1, start+market.Minute, "1", "1"),
+	src.Put("other", trade("OTHER:B", 1, start+market.Minute, "1", "1"),
 		market.Heartbeat{Event: start + 10*market.Minute, Received: start + 10*market.Minute}.Entry())
-	src.append("sim", market.Heartbeat{Event: start + 10*market.Minute, Received: start + 10*market.Minute}.Entry())
+	src.Put("sim", market.Heartbeat{Event: start + 10*market.Minute, Received: start + 10*market.Minute}.Entry())
 	at := func(minutes, seconds market.Time) market.Time {
 		return start + minutes*market.Minute + seconds*market.Second
 	}
@@ -37,7 +37,7 @@ func TestGapsMarkStoredBars(t *testing.T) {
 		{"filled of the feed", market.Gap{From: at(2, 0), To: at(4, 0), Flags: market.FlagFilled}, "-0 -2 -2 -2 -0", "-0"},
 	} {
 		if step.gap != (market.Gap{}) {
-			src.append("sim", step.gap.Entry())
+			src.Put("sim", step.gap.Entry())
 		}
 		record(t, s, src)
 		for symbol, want := range map[market.Symbol]string{"SIM:A": step.want, "OTHER:B": step.also} {

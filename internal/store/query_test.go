@@ -14,12 +14,13 @@ import (
 
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
+	"tapedeck/internal/tape/tapetest"
 )
 
 // onTape returns the rows of a kind that are on a tape, by (event, seq), or of all symbols by (event, n).
-func onTape(src *memTape, kind market.Kind, symbol market.Symbol) []market.Row {
+func onTape(src *tapetest.Memory, kind market.Kind, symbol market.Symbol) []market.Row {
 	var out []market.Row
-	for _, rec := range src.records {
+	for _, rec := range src.Records() {
 		for i, e := range rec.Entries {
 			if e.Kind == kind && (symbol == "" || e.Symbol == symbol) {
 				out = append(out, market.Row{N: rec.Ordinal + uint64(i) + 1, Entry: e})
@@ -77,7 +78,7 @@ func TestTicksAgainstASort(t *testing.T) {
 			}
 			same = append(same, e)
 		}
-		src.append("a", same...)
+		src.Put("a", same...)
 	}
 	s := mustOpen(t, options(t))
 	record(t, s, src)
@@ -225,13 +226,13 @@ func barsInParts(t *testing.T, s *Store, symbol market.Symbol, v market.Interval
 
 func TestDayStats(t *testing.T) {
 	src := newMemTape()
-	src.append("sim", trade("SIM:A", 1, start-24*market.Hour, "10", "1"), trade("SIM:A", 2, start-24*market.Hour+1, "11", "1"))
+	src.Put("sim", trade("SIM:A", 1, start-24*market.Hour, "10", "1"), trade("SIM:A", 2, start-24*market.Hour+1, "11", "1"))
 	s := mustOpen(t, options(t))
 	record(t, s, src)
 	if got, _, err := s.DayStats(t.Context(), "SIM:A"); err != nil || got.HasPrevious || got.Day.Close != dec("11") {
 		t.Errorf("first day: %+v, %v", got, err)
 	}
-	src.append("sim", trade("SIM:A", 3, start, "12.5", "3"))
+	src.Put("sim", trade("SIM:A", 3, start, "12.5", "3"))
 	record(t, s, src)
 	got, position, err := s.DayStats(t.Context(), "SIM:A")
 	if err != nil || position != 2 {
@@ -257,7 +258,7 @@ func TestReadersBesideTheRecorder(t *testing.T) {
 			total++
 			entries = append(entries, trade(symbol, total, start+market.Time(total)*10_000_000, "5", "1"))
 		}
-		src.append("sim", entries...)
+		src.Put("sim", entries...)
 		counts = append(counts, total)
 	}
 	s := mustOpen(t, options(t))
@@ -354,7 +355,7 @@ func BenchmarkBars(b *testing.B) {
 			at += market.Second
 			entries[j] = trade("SIM:A", uint64(i+j+1), at, "187.42", "100")
 		}
-		src.append("sim", entries...)
+		src.Put("sim", entries...)
 	}
 	s := mustOpen(b, options(b))
 	record(b, s, src)

@@ -9,6 +9,7 @@ import (
 
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
+	"tapedeck/internal/tape/tapetest"
 )
 
 func ticks(t *testing.T, s *Store, q market.TickQuery) []market.Row {
@@ -33,13 +34,13 @@ func TestRecordAndRead(t *testing.T) {
 	late := trade("SIM:AAPL", 2, start-market.Second, "187.4", "0.50")
 	q := quote("SIM:AAPL", 1, start+1, "187.41", "187.43")
 	other := trade("SIM:MSFT", 1, start+2, "410", "7")
-	src.append("sim", first, late, q)
-	src.append("sim", other)
+	src.Put("sim", first, late, q)
+	src.Put("sim", other)
 	s := mustOpen(t, options(t))
 	record(t, s, src)
 
-	if epoch, position := s.Applied(); epoch != src.epoch || position != 2 {
-		t.Errorf("applied %s %d, want %s 2", epoch, position, src.epoch)
+	if epoch, position := s.Applied(); epoch != src.Epoch || position != 2 {
+		t.Errorf("applied %s %d, want %s 2", epoch, position, src.Epoch)
 	}
 	want := []market.Row{{N: 2, Entry: late}, {N: 1, Entry: first}}
 	if diff := cmp.Diff(want, ticks(t, s, market.TickQuery{Kind: market.KindTrade, Symbol: "SIM:AAPL"}), exact); diff != "" {
@@ -91,7 +92,7 @@ func TestManyForms(t *testing.T) {
 			e.Conditions = fmt.Sprintf("%d", (i*j)%97)
 			entries = append(entries, e)
 		}
-		src.append("sim", entries...)
+		src.Put("sim", entries...)
 	}
 	s := mustOpen(t, options(t))
 	s.forms.limit = 7
@@ -147,7 +148,7 @@ func BenchmarkCommit(b *testing.B) {
 	var seq uint64
 	for b.Loop() {
 		seq++
-		src.append("sim", trade("SIM:A", seq, start+market.Time(seq)*market.Second, "187.42", "100"))
+		src.Put("sim", trade("SIM:A", seq, start+market.Time(seq)*market.Second, "187.42", "100"))
 		<-committed
 	}
 	cancel()
@@ -157,7 +158,7 @@ func BenchmarkCommit(b *testing.B) {
 }
 
 // benchTape puts n ticks on a tape, four trades to a quote, at 100,000 a second of market time.
-func benchTape(src *memTape, n, symbols int) {
+func benchTape(src *tapetest.Memory, n, symbols int) {
 	names := make([]market.Symbol, symbols)
 	for i := range names {
 		names[i] = market.Symbol(fmt.Sprintf("SIM:S%d", i))
@@ -183,7 +184,7 @@ func benchTape(src *memTape, n, symbols int) {
 				Symbol: names[k], Seq: seq[k][0], Event: at, Received: at + 700_000, Price: price, Size: size, Side: market.Side(1 + i%2),
 			}.Entry()
 		}
-		src.append("sim", entries...)
+		src.Put("sim", entries...)
 		n -= len(entries)
 	}
 }

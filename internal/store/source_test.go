@@ -4,101 +4,15 @@ import (
 	"context"
 	"math/rand/v2"
 	"path/filepath"
-	"slices"
-	"sync"
 	"testing"
 	"time"
 
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
+	"tapedeck/internal/tape/tapetest"
 )
 
-// memTape is a tape in memory.
-type memTape struct {
-	mu       sync.Mutex
-	epoch    tape.Epoch
-	first    tape.Position
-	records  []*tape.Record // the first is at position first
-	entries  uint64
-	appended chan struct{} // closed by the next append
-}
-
-var _ tape.Source = (*memTape)(nil)
-
-func newMemTape() *memTape {
-	return &memTape{epoch: tape.Epoch{1, 2, 3}, first: 1, appended: make(chan struct{})}
-}
-
-func (m *memTape) last() tape.Position {
-	if n := len(m.records); n > 0 {
-		return m.records[n-1].Through
-	}
-	return m.first - 1
-}
-
-func (m *memTape) Bounds() tape.Bounds {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return tape.Bounds{Epoch: m.epoch, First: m.first, Last: m.last()}
-}
-
-func (m *memTape) Wait(ctx context.Context, after tape.Position) error {
-	for {
-		m.mu.Lock()
-		last, appended := m.last(), m.appended
-		m.mu.Unlock()
-		if last > after {
-			return nil
-		}
-		select {
-		case <-appended:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-func (m *memTape) Read(_ context.Context, from tape.Position, dst []*tape.Record) ([]*tape.Record, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if from < m.first {
-		return dst, &tape.TrimmedError{Position: from, First: m.first}
-	}
-	i, _ := slices.BinarySearchFunc(m.records, from, func(r *tape.Record, p tape.Position) int { return int(r.Position) - int(p) })
-	return append(dst, m.records[i:min(len(m.records), i+100)]...), nil
-}
-
-// append puts a batch on the tape.
-func (m *memTape) append(feed string, entries ...market.Entry) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	p := m.last() + 1
-	m.records = append(m.records, &tape.Record{
-		Position: p, Through: p, Ordinal: m.entries, Batch: tape.Batch{Feed: feed, Entries: entries},
-	})
-	m.entries += uint64(len(entries))
-	close(m.appended)
-	m.appended = make(chan struct{})
-}
-
-// damage makes so many records, which held so many entries, one that stands for them.
-func (m *memTape) damage(from, through tape.Position) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var lost uint64
-	for _, r := range m.records[from-m.first : through-m.first+1] {
-		lost += uint64(len(r.Entries))
-	}
-	first, last := m.records[from-m.first], m.records[through-m.first]
-	gap := market.Entry{
-		Kind: market.KindGap, Flags: market.FlagDamage, Seq: lost, Text: "damaged",
-		Event: first.Entries[0].Event, Until: last.Entries[len(last.Entries)-1].Event,
-	}
-	rec := &tape.Record{
-		Position: from, Through: through, Ordinal: first.Ordinal, Batch: tape.Batch{Entries: []market.Entry{gap}},
-	}
-	m.records = slices.Replace(m.records, int(from-m.first), int(through-m.first+1), rec)
-}
+func newMemTape() *tapetest.Memory { return &tapetest.Memory{Epoch: tape.Epoch{1, 2, 3}} }
 
 // options of a store in a new folder.
 func options(t testing.TB) Options {
@@ -122,7 +36,7 @@ func mustOpen(t testing.TB, o Options) *Store {
 }
 
 // record runs a recorder until the store has all that is on the tape.
-func record(t testing.TB, s *Store, src *memTape) {
+func record(t testing.TB, s *Store, src *tapetest.Memory) {
 	t.Helper()
 	if err := recordTo(s, src, src.Bounds().Last); err != nil {
 		t.Fatal(err)
@@ -243,8 +157,8 @@ func (g *traffic) batch() []market.Entry {
 }
 
 // fill appends so many random batches.
-func (g *traffic) fill(m *memTape, batches int) {
+func (g *traffic) fill(m *tapetest.Memory, batches int) {
 	for range batches {
-		m.append(g.feed, g.batch()...)
+		m.Put(g.feed, g.batch()...)
 	}
 }

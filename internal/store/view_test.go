@@ -166,8 +166,8 @@ func TestViews(t *testing.T) {
 	b.Side, b.Ref = market.SideSell, "abc"
 	q := quote("SIM:AAPL", 1, start+market.Second/4, "187.4", "187.43")
 	q.Exchange, q.AskFrom = "V", "Q"
-	src.append("sim", a, b, q)
-	src.append("sim", market.Gap{Symbol: "SIM:AAPL", From: start, To: start + market.Second, Reason: "line was down"}.Entry(),
+	src.Put("sim", a, b, q)
+	src.Put("sim", market.Gap{Symbol: "SIM:AAPL", From: start, To: start + market.Second, Reason: "line was down"}.Entry(),
 		market.Heartbeat{Event: start + 2*market.Minute, Received: start + 2*market.Minute}.Entry())
 	o := options(t)
 	s := mustOpen(t, o)

@@ -14,11 +14,12 @@ import (
 
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
+	"tapedeck/internal/tape/tapetest"
 )
 
 // waiting runs a recorder that is to have trouble, and returns its end. The trouble is called at each attempt with how many there
 // were before.
-func waiting(t *testing.T, s *Store, src *memTape, trouble func(r *Recorder, attempt int, err error)) {
+func waiting(t *testing.T, s *Store, src *tapetest.Memory, trouble func(r *Recorder, attempt int, err error)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -118,19 +119,6 @@ func TestFullDisk(t *testing.T) {
 	same(t, want, dump(t, o.Path))
 }
 
-// flaky is a tape that now and then is not available.
-type flaky struct {
-	*memTape
-	reads int
-}
-
-func (f *flaky) Read(ctx context.Context, from tape.Position, dst []*tape.Record) ([]*tape.Record, error) {
-	if f.reads++; f.reads%2 == 1 {
-		return dst, tape.ErrUnavailable
-	}
-	return f.memTape.Read(ctx, from, dst)
-}
-
 func TestTapeAway(t *testing.T) {
 	src := busyTape(13, 90)
 	want := allOf(t, src)
@@ -138,7 +126,14 @@ func TestTapeAway(t *testing.T) {
 	s := mustOpen(t, o)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	r := NewRecorder(s, &flaky{memTape: src})
+	reads := 0
+	src.OnRead(func() error {
+		if reads++; reads%2 == 1 {
+			return tape.ErrUnavailable
+		}
+		return nil
+	})
+	r := NewRecorder(s, src)
 	r.delay, r.maxDelay = time.Microsecond, time.Microsecond
 	waits, last := 0, src.Bounds().Last
 	r.onRetry = func(error) { waits++ }
@@ -156,11 +151,6 @@ func TestTapeAway(t *testing.T) {
 	same(t, want, dump(t, o.Path))
 }
 
-// closed is a tape that has ended.
-type closed struct{ *memTape }
-
-func (c closed) Wait(context.Context, tape.Position) error { return tape.ErrClosed }
-
 func TestRunEnds(t *testing.T) {
 	s := mustOpen(t, options(t))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -171,7 +161,11 @@ func TestRunEnds(t *testing.T) {
 	if err := s.Health(); err != nil {
 		t.Errorf("cancelled: health %v", err)
 	}
-	if err := NewRecorder(s, closed{newMemTape()}).Run(t.Context()); err == nil || !strings.Contains(err.Error(), tape.ErrClosed.Error()) {
+	src := newMemTape()
+	if err := src.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := NewRecorder(s, src).Run(t.Context()); err == nil || !strings.Contains(err.Error(), tape.ErrClosed.Error()) {
 		t.Errorf("the tape closed: %v", err)
 	}
 }
@@ -188,7 +182,7 @@ func TestFollowsTheEndOfTheTape(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
 	for i := range uint64(20) {
-		src.append("sim", trade("SIM:A", i+1, start, "1", "1"))
+		src.Put("sim", trade("SIM:A", i+1, start, "1", "1"))
 		if p := <-committed; uint64(p) != i+1 {
 			t.Fatalf("committed %d, want %d", p, i+1)
 		}
@@ -209,10 +203,10 @@ func TestEntriesThatCannotBeStored(t *testing.T) {
 	huge := trade("SIM:A", 4, start, "9223372036854775807", "9223372036854775807")
 	early := trade("SIM:A", 7, start+3600*market.Second, "1", "1")
 	early.Received = start
-	src.append("sim",
+	src.Put("sim",
 		trade("SIM:A", 1, start, "1", "1"), far, trade("SIM:A", 1, start, "2", "2"), trade("SIM:A", 3, start, "1", "1"),
 		huge, trade("", 1, start, "1", "1"))
-	src.append("sim", trade("SIM:A", 1, start, "1", "1"), trade("SIM:A", 5, start, "9223372036854775807", "9223372036854775807"),
+	src.Put("sim", trade("SIM:A", 1, start, "1", "1"), trade("SIM:A", 5, start, "9223372036854775807", "9223372036854775807"),
 		trade("SIM:A", 6, start, "9223372036854775807", "9223372036854775807"), early)
 	var log bytes.Buffer
 	o := options(t)
@@ -222,7 +216,7 @@ func TestEntriesThatCannotBeStored(t *testing.T) {
 		t.Fatal(err)
 	}
 	record(t, s, src)
-	src.append("sim", trade("SIM:A", 3, start, "9", "9"), trade("SIM:A", 8, start, "1", "1"))
+	src.Put("sim", trade("SIM:A", 3, start, "9", "9"), trade("SIM:A", 8, start, "1", "1"))
 	record(t, s, src)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)

@@ -1,3 +1,4 @@
+// Package feedtest is what feeds are tested with: a source that follows a script, and a sink that keeps what is pushed.
 package feedtest
 
 import (

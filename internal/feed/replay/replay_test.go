@@ -22,6 +22,7 @@ import (
 	"tapedeck/internal/feed/replay"
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
+	"tapedeck/internal/tape/tapetest"
 )
 
 // write makes a file and returns its path.
@@ -453,7 +454,7 @@ func TestClockBetweenRows(t *testing.T) {
 func TestHeartbeatsInRecordedTime(t *testing.T) {
 	path := write(t, "file.csv", recorded)
 	synctest.Test(t, func(t *testing.T) {
-		tp := &feedtest.Tape{}
+		tp := &tapetest.Memory{}
 		reg := feed.NewRegistry(replay.Adapter())
 		u, err := reg.Parse("replay://" + path + "?speed=2")
 		if err != nil {
@@ -518,7 +519,7 @@ func TestEachRowOnceWhateverHappens(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := straight.Entries(market.KindTrade)
-		tp := &feedtest.Tape{}
+		tp := &tapetest.Memory{}
 		for round := range 40 {
 			tp = crash(t, tp, "replay://"+path+"?speed=max&symbol=A,B,C"+params, rng)
 			if round == 39 {
@@ -549,7 +550,7 @@ func TestEachRowOnceWhateverHappens(t *testing.T) {
 }
 
 // crash runs a feed on a tape until a random number of records has been added, or it has come to its end.
-func crash(t *testing.T, tp *feedtest.Tape, url string, rng *rand.Rand) *feedtest.Tape {
+func crash(t *testing.T, tp *tapetest.Memory, url string, rng *rand.Rand) *tapetest.Memory {
 	t.Helper()
 	reg := feed.NewRegistry(replay.Adapter())
 	u, err := reg.Parse(url)
@@ -564,7 +565,7 @@ func crash(t *testing.T, tp *feedtest.Tape, url string, rng *rand.Rand) *feedtes
 	defer cancel()
 	left := rng.IntN(8)
 	killed := errors.New("killed")
-	tp.Fail(func(*tape.Batch) error {
+	tp.OnAppend(func(*tape.Record) error {
 		if left--; left < 0 {
 			cancel()
 			return killed
@@ -578,7 +579,7 @@ func crash(t *testing.T, tp *feedtest.Tape, url string, rng *rand.Rand) *feedtes
 	if err := r.Run(ctx); err != nil && !errors.Is(err, killed) {
 		t.Fatal(err)
 	}
-	tp.Fail(nil)
+	tp.OnAppend(nil)
 	return tp
 }
 
