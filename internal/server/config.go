@@ -45,7 +45,7 @@ const (
 )
 
 // DefaultFeed is what runs when no feed is configured: a simulated market, labelled as such.
-const DefaultFeed = "sim://?symbols=AAPL,MSFT,NVDA,AMZN,GOOGL,TSLA,SPY,BTC-USD,ETH-USD&rate=60/s&seed=1"
+const DefaultFeed = "sim://?symbols=AAPL,MSFT,NVDA,AMZN,GOOGL,TSLA,SPY,BTC-USD,ETH-USD&rate=40/s&seed=1"
 
 // Defaults returns the configuration of a server that was told nothing.
 func Defaults() Config {
