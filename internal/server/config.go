@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -81,7 +82,10 @@ func (c *Config) Has(role string) bool { return slices.Contains(c.Roles, role) }
 // Validate reports what is wrong with the configuration as a whole; what is wrong with a single value was found when it was
 // read. Feed URLs are checked by the feeds.
 func (c *Config) Validate() error {
-	host, _, err := net.SplitHostPort(c.Listen)
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
 	if err != nil {
 		return fmt.Errorf("listen: %q is not an address such as 127.0.0.1:8000", c.Listen)
 	}
@@ -91,6 +95,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Data == "" {
 		return errors.New("data: the folder must be named")
+	}
+	if slices.Contains(c.Feeds, "") {
+		return errors.New("feeds: a feed's URL is empty")
 	}
 	for _, role := range c.Roles {
 		if !slices.Contains([]string{RoleFeed, RoleRecord, RoleAlert, RoleGateway}, role) {

@@ -21,6 +21,12 @@ func write(t *testing.T, text string) string {
 }
 
 func TestLoadPrecedence(t *testing.T) {
+	if c, err := Load(write(t, "feeds: [\"replay:///a b.csv\"]\n"), nil, nil); err != nil || len(c.Feeds) != 1 {
+		t.Errorf("a path with a space: got %q, %v", c.Feeds, err)
+	}
+	if c, err := Load("", []string{"TAPEDECK_FEEDS=sim://?seed=1 sim://?seed=2", "TAPEDECK_ROLES=feed,record"}, nil); err != nil || len(c.Feeds) != 2 || len(c.Roles) != 2 {
+		t.Errorf("two feeds in the environment: got %q, %q, %v", c.Feeds, c.Roles, err)
+	}
 	path := write(t, "listen: 127.0.0.1:1\ndata: /file\nlog:\n  level: warn\nfeeds:\n  - sim://?rate=1/s\n  - sim://?rate=2/s&name=b\n")
 	env := []string{"TAPEDECK_DATA=/env", "TAPEDECK_LISTEN=127.0.0.1:2", "TAPEDECK_LOG_FORMAT=json", "OTHER=x"}
 	got, err := Load(path, env, map[string][]string{"listen": {"127.0.0.1:3"}})
@@ -62,6 +68,8 @@ func TestLoadErrorsNameThePlace(t *testing.T) {
 		"bad size":            {yaml: "tape:\n  min_free: 5 parsecs\n", want: []string{"tapedeck.yaml:2", "tape.min_free", "512MiB"}},
 		"bad count":           {yaml: "limits:\n  connections: 0\n", want: []string{"tapedeck.yaml:2", "limits.connections"}},
 		"bad public url":      {yaml: "public_url: example.com\n", want: []string{"public_url", "example.com"}},
+		"port too large":      {yaml: "listen: 127.0.0.1:99999\n", want: []string{"127.0.0.1:99999"}},
+		"empty feed":          {overrides: map[string][]string{"feeds": {""}}, want: []string{"feeds", "empty"}},
 		"bad boolean":         {yaml: "insecure_http: perhaps\n", want: []string{"tapedeck.yaml:1", "perhaps"}},
 		"size over the limit": {yaml: "tape: {min_free: 99999999999TiB}\n", want: []string{"tape.min_free"}},
 	} {

@@ -154,7 +154,11 @@ func (c *Config) applyEnv(environ []string) error {
 		if i < 0 {
 			continue
 		}
-		if err := s.set(c, []string{environ[i][len(s.env())+1:]}); err != nil {
+		values := []string{environ[i][len(s.env())+1:]}
+		if s.list {
+			values = strings.Fields(values[0])
+		}
+		if err := s.set(c, values); err != nil {
 			return fmt.Errorf("environment variable %s: %w", s.env(), err)
 		}
 	}

@@ -211,7 +211,7 @@ func (n *node) openGateway() (err error) {
 	n.gateway, err = gateway.New(gateway.Options{
 		Tape: n.tape, History: n.store, Feeds: n.feedInfos, Health: n.parts, Calendars: n.calendars, Rules: n.rules,
 		UI: ui, Logger: n.log.With("part", "gateway"), Registerer: n.metrics, Gatherer: n.metrics,
-		PublicURL: c.PublicURL, Hosts: c.Hosts, Version: n.opts.Version, Drain: c.DrainTimeout / 2,
+		PublicURL: c.PublicURL, Hosts: c.Hosts, Version: n.opts.Version, Drain: c.DrainTimeout / 5,
 		Limits: gateway.Limits{Rows: historyRows, Connections: c.MaxConnections, PerAddress: c.MaxConnectionsAddress, Symbols: c.MaxSubscriptions},
 	})
 	return err
@@ -249,7 +249,7 @@ func (n *node) run(ctx context.Context, listener net.Listener) error {
 		cause = nil
 	}
 	n.log.InfoContext(ctx, "tapedeck stops", "reason", context.Cause(failing))
-	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.DrainTimeout)
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.DrainTimeout/2)
 	defer cancel()
 	feeds.end()
 	if cause == nil && n.recorder != nil {
@@ -271,6 +271,7 @@ func (n *node) recordRest(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
+			n.log.WarnContext(ctx, "history is behind the tape; the rest is recorded at the next start", "records", n.store.Lag())
 			return
 		case <-ticker.C:
 		}
@@ -310,7 +311,7 @@ func (n *node) serve(g *group, failed context.CancelCauseFunc, listener net.List
 		case <-ctx.Done():
 		}
 		// The gateway has said goodbye to its streams; what remains are short requests.
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.opts.Config.DrainTimeout/2)
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.opts.Config.DrainTimeout/5)
 		defer cancel()
 		err := server.Shutdown(end)
 		if err != nil {

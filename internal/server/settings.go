@@ -13,7 +13,7 @@ import (
 type setting struct {
 	key   string
 	about string
-	list  bool // several values: a sequence in the file, words between white space elsewhere
+	list  bool // several values: a sequence in the file, words between white space in the environment
 	set   func(c *Config, values []string) error
 	get   func(c *Config) []string
 }
@@ -30,7 +30,7 @@ func settings() []setting {
 	return []setting{
 		text("listen", "address of the HTTP server", func(c *Config) *string { return &c.Listen }),
 		text("data", "folder of the tape and the store", func(c *Config) *string { return &c.Data }),
-		list("feeds", "sources of ticks, one URL each", func(c *Config) *[]string { return &c.Feeds }, strings.Fields),
+		list("feeds", "sources of ticks, one URL each", func(c *Config) *[]string { return &c.Feeds }, oneFeed),
 		list("roles", "parts that run: feed, record, alert, gateway", func(c *Config) *[]string { return &c.Roles }, parseList),
 		text("public_url", "where browsers reach a proxy in front of the server", func(c *Config) *string { return &c.PublicURL }),
 		list("hosts", "further names that the Host header may have", func(c *Config) *[]string { return &c.Hosts }, parseList),
@@ -75,6 +75,9 @@ func list(key, about string, at func(*Config) *[]string, split func(string) []st
 		get: func(c *Config) []string { return *at(c) },
 	}
 }
+
+// oneFeed keeps a feed's URL as it is: the path of a file may have spaces.
+func oneFeed(s string) []string { return []string{s} }
 
 func choice(key, about string, of []string, at func(*Config) *string) setting {
 	return one(key, about, func(c *Config, s string) error {

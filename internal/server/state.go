@@ -7,6 +7,10 @@ import (
 	"tapedeck/internal/market"
 )
 
+// mostBehind is how many ticks history may be behind the tape before the server calls itself not ready: a second or two of what
+// the store can record. Feeds that bring more than that for long are too much for the machine.
+const mostBehind = 500_000
+
 // parts tells /readyz how the parts are.
 func (n *node) parts() []gateway.Part {
 	parts := []gateway.Part{{Name: "tape", Err: n.tape.Health()}}
@@ -16,7 +20,12 @@ func (n *node) parts() []gateway.Part {
 		if _, applied := n.store.Applied(); st.Err == nil && applied < n.caughtUp {
 			st.Err = fmt.Errorf("catching up with the tape: %d records to go", lag)
 		}
-		st.Note = fmt.Sprintf("%d records behind the tape", lag)
+		recorded, _ := n.store.Entries()
+		behind := n.tape.Stats().Ordinal - min(recorded, n.tape.Stats().Ordinal)
+		if st.Err == nil && behind > mostBehind {
+			st.Err = fmt.Errorf("history is %d ticks behind the tape", behind)
+		}
+		st.Note = fmt.Sprintf("%d records, %d ticks behind the tape", lag, behind)
 	}
 	parts = append(parts, st)
 	for _, info := range n.feedInfos() {

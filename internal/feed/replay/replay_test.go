@@ -244,6 +244,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 		"prose":                {"Dear Sir,\nplease find the prices.\n", "", []string{"columns not recognised"}},
 		"one column":           {"hello\nworld\n", "", []string{"one column"}},
 		"all rows bad":         {"time,price\nx,1\ny,2\n", "", []string{"no row can be used", "line 2", `"x" is not a time`}},
+		"comma in a number":    {"time,price,size\n1700000000,1,234.50,7\n", "", []string{"no row can be used", "line 2", "too many columns"}},
 		"ambiguous dates":      {"date,price\n03/04/2024,1\n", "", []string{"line 2", "dates=mdy"}},
 		"other symbols":        {"time,symbol,price\n1700000000,A,1\n1700000000,B,1\n", "&symbol=C", []string{"no row is of the symbol", "A, B"}},
 		"zeros":                {"time,price\n\x00\x00\x00\x00", "", []string{"not text"}},

@@ -25,15 +25,16 @@ func (e *rowError) Error() string {
 
 // What can be wrong with a row.
 const (
-	badTime   = "is not a time"
-	badOrder  = "can be read in two ways; say dates=mdy or dates=dmy"
-	badNumber = "is not a decimal number"
-	badPrice  = "is not a price: it must be more than zero"
-	badSize   = "is not a size: it must not be negative"
-	badSymbol = "is not a symbol"
-	badSide   = "is not a side: want buy or sell"
-	badMaker  = "is not true or false"
-	fewFields = "is missing: the row has too few columns"
+	badTime    = "is not a time"
+	badOrder   = "can be read in two ways; say dates=mdy or dates=dmy"
+	badNumber  = "is not a decimal number"
+	badPrice   = "is not a price: it must be more than zero"
+	badSize    = "is not a size: it must not be negative"
+	badSymbol  = "is not a symbol"
+	badSide    = "is not a side: want buy or sell"
+	badMaker   = "is not true or false"
+	fewFields  = "is missing: the row has too few columns"
+	manyFields = "is followed by more: the row has too many columns"
 )
 
 // decoder turns rows into ticks.
@@ -103,6 +104,10 @@ func (d *decoder) bad(row [][]byte, f field, line int, problem string) *rowError
 
 // decode sets everything of a tick but Received and Seq. It returns false without an error for a row of another symbol.
 func (d *decoder) decode(row [][]byte, line int, e *market.Entry) (wanted bool, problem *rowError) {
+	if n := len(d.layout.names); len(row) > n && len(bytes.TrimSpace(bytes.Join(row[n:], nil))) > 0 {
+		// A separator within a number, most likely: what stands in the columns then isn't what their names say.
+		return false, &rowError{line: line, column: d.layout.names[n-1], value: string(bytes.Join(row[n-1:], []byte(","))), problem: manyFields}
+	}
 	symbol := d.symbol
 	if d.layout.has(fSymbol) {
 		v, _ := d.get(row, fSymbol)
