@@ -88,6 +88,14 @@ func TestForms(t *testing.T) {
 			file: "timestamp,price\n2024-05-31T09:30:00Z,187.40\n2024-05-31T09:30:01Z,187.42\n",
 			want: []string{"REPLAY:FILE 2024-05-31T09:30:00Z 187.40×0", "REPLAY:FILE 2024-05-31T09:30:01Z 187.42×0"},
 		},
+		"values that are no prices": {
+			file: "time,value\n1700000000,-5.50\n1700000001,0\n",
+			want: []string{"REPLAY:FILE 2023-11-14T22:13:20Z -5.50×0", "REPLAY:FILE 2023-11-14T22:13:21Z 0×0"},
+		},
+		"a price below zero": {
+			file: "time,price,size\n1587412800,-37.63,2\n",
+			want: []string{"REPLAY:FILE 2020-04-20T20:00:00Z -37.63×2"},
+		},
 		"no header": {
 			file: "1315922016,5.8000,1.0\r\n1315922024,5.83,3\r\n",
 			want: []string{"REPLAY:FILE 2011-09-13T13:53:36Z 5.8000×1.0", "REPLAY:FILE 2011-09-13T13:53:44Z 5.83×3"},
@@ -244,6 +252,8 @@ func TestFilesThatAreRefused(t *testing.T) {
 		"prose":                {"Dear Sir,\nplease find the prices.\n", "", []string{"columns not recognised"}},
 		"one column":           {"hello\nworld\n", "", []string{"one column"}},
 		"all rows bad":         {"time,price\nx,1\ny,2\n", "", []string{"no row can be used", "line 2", `"x" is not a time`}},
+		"no price":             {"time,price,size\n1700000000,0.00,7\n", "", []string{"line 2", "column price", "not a price"}},
+		"too many digits":      {"time,price\n1700000000,9223372036854775808\n", "", []string{"line 2", "more digits"}},
 		"comma in a number":    {"time,price,size\n1700000000,1,234.50,7\n", "", []string{"no row can be used", "line 2", "too many columns"}},
 		"ambiguous dates":      {"date,price\n03/04/2024,1\n", "", []string{"line 2", "dates=mdy"}},
 		"other symbols":        {"time,symbol,price\n1700000000,A,1\n1700000000,B,1\n", "&symbol=C", []string{"no row is of the symbol", "A, B"}},

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -28,7 +29,8 @@ const (
 	badTime    = "is not a time"
 	badOrder   = "can be read in two ways; say dates=mdy or dates=dmy"
 	badNumber  = "is not a decimal number"
-	badPrice   = "is not a price: it must be more than zero"
+	badRange   = "is a number of more digits than can be kept exactly"
+	badPrice   = "is not a price: what has a size has a price other than zero"
 	badSize    = "is not a size: it must not be negative"
 	badSymbol  = "is not a symbol"
 	badSide    = "is not a side: want buy or sell"
@@ -178,18 +180,28 @@ func (d *decoder) time(row [][]byte, line int, e *market.Entry) *rowError {
 	return nil
 }
 
+// numberProblem says what an error of market.ParseDecimal means.
+func numberProblem(err error) string {
+	if errors.Is(err, market.ErrRange) {
+		return badRange
+	}
+	return badNumber
+}
+
 func (d *decoder) trade(row [][]byte, line int, e *market.Entry) *rowError {
 	var err error
 	v, _ := d.get(row, fPrice)
 	if e.Price, err = market.ParseDecimal(v); err != nil {
-		return d.bad(row, fPrice, line, badNumber)
+		return d.bad(row, fPrice, line, numberProblem(err))
 	}
-	if e.Price.Sign() <= 0 {
+	// Below zero is a price (oil of May 2020) or a value (a thermometer). Zero is a value too, but where trades have sizes it
+	// stands for a price that is not known.
+	if e.Price.IsZero() && d.layout.has(fSize) {
 		return d.bad(row, fPrice, line, badPrice)
 	}
 	if v = d.optional(row, fSize); len(v) > 0 {
 		if e.Size, err = market.ParseDecimal(v); err != nil {
-			return d.bad(row, fSize, line, badNumber)
+			return d.bad(row, fSize, line, numberProblem(err))
 		}
 		if e.Size.Sign() < 0 {
 			return d.bad(row, fSize, line, badSize)
@@ -241,7 +253,7 @@ func (d *decoder) quote(row [][]byte, line int, e *market.Entry) *rowError {
 		}
 		n, err := market.ParseDecimal(v)
 		if err != nil {
-			return d.bad(row, part.f, line, badNumber)
+			return d.bad(row, part.f, line, numberProblem(err))
 		}
 		if n.Sign() < 0 {
 			return d.bad(row, part.f, line, badSize)
