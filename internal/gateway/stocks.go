@@ -89,28 +89,28 @@ func (g *Gateway) today(symbols []named) market.Time {
 	return min(newest, market.FromStd(time.Now())).Floor(24 * market.Hour)
 }
 
-// asked returns the symbols that a request names: the one in its path or those in its query.
-func (g *Gateway) asked(r *http.Request, p params) (list []named, single bool, err error) {
-	if text := r.PathValue("symbol"); text != "" {
+// asked reads the parameters of a request, of which those in known are allowed, and the symbols that it names: the one in its
+// path, or else those in the parameter symbols.
+func (g *Gateway) asked(r *http.Request, known ...string) (p params, list []named, single bool, err error) {
+	text := r.PathValue("symbol")
+	if single = text != ""; !single {
+		known = append(known, "symbols")
+	}
+	if p, err = parseParams(r, known...); err != nil {
+		return nil, nil, single, err
+	}
+	if single {
 		n, err := g.symbol("symbol", text)
-		return []named{n}, true, err
+		return p, []named{n}, true, err
 	}
 	list, err = g.symbols(p)
-	return list, false, err
+	return p, list, false, err
 }
 
 // ticks serves /v2/stocks/{symbol}/trades and its like for quotes and several symbols.
 func (g *Gateway) ticks(kind market.Kind, what string) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		known := pageParams()
-		if r.PathValue("symbol") == "" {
-			known = pageParams("symbols")
-		}
-		p, err := parseParams(r, known...)
-		if err != nil {
-			return err
-		}
-		list, single, err := g.asked(r, p)
+		p, list, single, err := g.asked(r, pageParams()...)
 		if err != nil {
 			return err
 		}
@@ -159,15 +159,7 @@ func (q *pageQuery) eachTick(ctx context.Context, g *Gateway, kind market.Kind, 
 
 // bars serves /v2/stocks/{symbol}/bars and /v2/stocks/bars.
 func (g *Gateway) bars(w http.ResponseWriter, r *http.Request) error {
-	known := pageParams("timeframe", "adjustment")
-	if r.PathValue("symbol") == "" {
-		known = append(known, "symbols")
-	}
-	p, err := parseParams(r, known...)
-	if err != nil {
-		return err
-	}
-	list, single, err := g.asked(r, p)
+	p, list, single, err := g.asked(r, pageParams("timeframe", "adjustment")...)
 	if err != nil {
 		return err
 	}
@@ -298,15 +290,7 @@ func (p *pageWriter) close(q *pageQuery, symbol string) {
 // latest serves /v2/stocks/{symbol}/trades/latest and its like: what the hub knows to be newest.
 func (g *Gateway) latest(kind market.Kind, what string) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		known := []string{"feed", "currency"}
-		if r.PathValue("symbol") == "" {
-			known = append(known, "symbols")
-		}
-		p, err := parseParams(r, known...)
-		if err != nil {
-			return err
-		}
-		list, single, err := g.asked(r, p)
+		_, list, single, err := g.asked(r, "feed", "currency")
 		if err != nil {
 			return err
 		}

@@ -21,7 +21,8 @@ func (n *node) parts() []gateway.Part {
 			st.Err = fmt.Errorf("catching up with the tape: %d records to go", lag)
 		}
 		recorded, _ := n.store.Entries()
-		behind := n.tape.Stats().Ordinal - min(recorded, n.tape.Stats().Ordinal)
+		entries := n.tape.Stats().Ordinal
+		behind := entries - min(recorded, entries) // a store of another tape may be ahead
 		if st.Err == nil && behind > mostBehind {
 			st.Err = fmt.Errorf("history is %d ticks behind the tape", behind)
 		}
