@@ -126,6 +126,9 @@ func (g *Gateway) drain() {
 	g.wg.Wait()
 }
 
+// Started returns a channel that is closed once streams and history are served.
+func (g *Gateway) Started() <-chan struct{} { return g.started }
+
 func (g *Gateway) isClosing() bool {
 	select {
 	case <-g.closing:

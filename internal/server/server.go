@@ -35,7 +35,7 @@ type Options struct {
 	Config  Config
 	Logger  *slog.Logger     // nil logs nothing
 	Version string           // of the program
-	Ready   func(url string) // called once the server answers at url; may be nil
+	Ready   func(url string) // called once streams and history are served at url; may be nil
 }
 
 // Server is one Tapedeck. Make it with New and Run it once.
@@ -233,9 +233,16 @@ func (n *node) run(ctx context.Context, listener net.Listener) error {
 	if n.gateway != nil {
 		httpd.run("gateway", failed, n.gateway.Run)
 		n.serve(&httpd, failed, listener)
-		if n.opts.Ready != nil {
-			n.opts.Ready(n.address(listener))
-		}
+		httpd.run("ready", nil, func(ctx context.Context) error {
+			select {
+			case <-n.gateway.Started():
+				if n.opts.Ready != nil {
+					n.opts.Ready(n.address(listener))
+				}
+			case <-ctx.Done():
+			}
+			return nil
+		})
 	}
 	for _, r := range n.runners {
 		// A feed that rests is shown as down; it does not end the server.
