@@ -24,10 +24,10 @@ const root = "../.."
 // package (feed/sim on feed, tape/tapetest on tape), never on the folders beside it.
 var floors = [][]string{
 	{"internal/market", "internal/arch", "web"},
-	{"internal/tape/...", "internal/candle", "internal/venue/..."},
+	{"internal/tape/...", "internal/candle", "internal/venue/...", "internal/websocket"},
 	{
 		"internal/feed/...", "internal/store", "internal/alert", "internal/gateway", "internal/replay",
-		"internal/natstape", "internal/auth",
+		"internal/natstape", "internal/auth", "internal/load",
 	},
 	{"internal/server"},
 	{"cmd/...", "bench/..."},
