@@ -59,7 +59,7 @@ func (s *session) greet() error {
 
 // obey does what a client's message asks for. What is wrong with it is answered, and changes nothing.
 func (s *session) obey(ctx context.Context, text []byte) error {
-	r, err := parseRequest(text)
+	r, err := parseRequest(false, text)
 	if err == nil {
 		switch r.action {
 		case "auth":

@@ -158,7 +158,7 @@ func FuzzClientMessage(f *testing.F) {
 		g.hub.publish(rec)
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		r, err := parseRequest(text)
+		r, err := parseRequest(false, text)
 		if err != nil {
 			if text := (&refusal{code: 400, msg: err.Error()}).append(nil); !json.Valid(text) {
 				t.Fatalf("the answer is not JSON: %s", text)

@@ -31,21 +31,20 @@ type departure struct {
 	time   market.Time
 }
 
-// parseRequest reads a client's message: one JSON object. Members that are not known are ignored, as the dialect has it; what
-// is repeated, nested too deep or of the wrong type is an error that names it.
-func parseRequest(text []byte) (*request, error) {
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.UseNumber()
-	v, err := readValue(dec, 0)
+// parseRequest reads a client's message: one object, in MessagePack when packed is true and in JSON otherwise. Members that are
+// not known are ignored, as the dialect has it; what is repeated, nested too deep or of the wrong type is an error that names it.
+func parseRequest(packed bool, data []byte) (*request, error) {
+	read, kind := decodeJSON, "JSON object"
+	if packed {
+		read, kind = unpackValue, "MessagePack map"
+	}
+	v, err := read(data)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something follows the message")
-	}
 	o, ok := v.(map[string]any)
 	if !ok {
-		return nil, errors.New("a message is one JSON object")
+		return nil, fmt.Errorf("a message is one %s", kind)
 	}
 	r := &request{}
 	if r.action, ok = o["action"].(string); !ok {
@@ -140,6 +139,20 @@ func stringList(o map[string]any, name string) ([]string, error) {
 		}
 	}
 	return strings, nil
+}
+
+// decodeJSON reads one JSON value and nothing behind it. Numbers are json.Number.
+func decodeJSON(text []byte) (any, error) {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	v, err := readValue(dec, 0)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("something follows the message")
+	}
+	return v, nil
 }
 
 // readValue reads one JSON value. Unlike json.Unmarshal it refuses members that occur twice.
