@@ -113,7 +113,7 @@ func (m *model) subscribe() {
 		text += `,"from":{"cursor":"` + c.String() + `"}`
 	}
 	m.said = append(m.said, fmt.Sprintf("%s} at %+v", text, m.s.main.at))
-	r, err := parseRequest(false, []byte(text + "}"))
+	r, err := parseRequest(false, []byte(text+"}"))
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func (m *model) subscribe() {
 func (m *model) unsubscribe() {
 	symbol := m.symbol()
 	m.said = append(m.said, fmt.Sprintf("unsubscribe %s at %+v", symbol, m.s.main.at))
-	r, err := parseRequest(false, []byte(`{"action":"unsubscribe","trades":["` + string(symbol) + `"]}`))
+	r, err := parseRequest(false, []byte(`{"action":"unsubscribe","trades":["`+string(symbol)+`"]}`))
 	if err != nil {
 		m.t.Fatal(err)
 	}

@@ -62,7 +62,7 @@ func TestAddSymbolFromAhead(t *testing.T) {
 		s.subs.sets[chTrades].add("SIM:A", 1)
 		s.main.at = place{pos: 2}
 		from := tape.Cursor{Epoch: m.Epoch, Position: 4, Index: 2}
-		r, err := parseRequest(false, []byte(`{"action":"subscribe","trades":["SIM:B"],"from":{"cursor":"` + from.String() + `"}}`))
+		r, err := parseRequest(false, []byte(`{"action":"subscribe","trades":["SIM:B"],"from":{"cursor":"`+from.String()+`"}}`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,7 +95,7 @@ func TestDetourWithinRecord(t *testing.T) {
 				s.subs.sets[chTrades].add("SIM:A", 1)
 				s.main.at = place{pos: 3, index: until}
 				c := place{pos: 2, index: from}.cursor(m.Epoch)
-				r, err := parseRequest(false, []byte(`{"action":"subscribe","trades":["*"],"from":{"cursor":"` + c.String() + `"}}`))
+				r, err := parseRequest(false, []byte(`{"action":"subscribe","trades":["*"],"from":{"cursor":"`+c.String()+`"}}`))
 				if err != nil {
 					t.Fatal(err)
 				}
