@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -148,6 +149,67 @@ func TestDecimalAddAtTheEdge(t *testing.T) {
 	if sum, err := dec(t, "187.4").Add(dec(t, "0.02")); err != nil || sum.String() != "187.42" {
 		t.Errorf("got %v, %v, want 187.42", sum, err)
 	}
+}
+
+// nearest is what Float64 must return: strconv reads any text as the nearest float.
+func nearest(t testing.TB, d market.Decimal) float64 {
+	t.Helper()
+	f, err := strconv.ParseFloat(d.String(), 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func TestDecimalFloat64(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	for range 100_000 {
+		d := random(rng)
+		if got, want := d.Float64(), nearest(t, d); got != want {
+			t.Fatalf("%v.Float64() = %v, want %v", d, got, want)
+		}
+	}
+	for in, want := range map[string]float64{
+		"187.42": 187.42, "0.1": 0.1, "0.00": 0, "-37.63": -37.63, "9007199254740993": 9007199254740992, "9007199254740995": 9007199254740996,
+		"1e40": 1e40, "9223372036854775807e40": 9223372036854775807e40, "1e-40": 1e-40, "0.0000000000000000000000123": 1.23e-23,
+	} {
+		var d market.Decimal
+		if coef, exp, ok := strings.Cut(in, "e"); ok { // ParseDecimal spells whole numbers out
+			c, errC := strconv.ParseInt(coef, 10, 64)
+			e, errE := strconv.Atoi(exp)
+			made, err := market.NewDecimal(c, e)
+			if errC != nil || errE != nil || err != nil {
+				t.Fatal(errC, errE, err)
+			}
+			d = made
+		} else {
+			d = dec(t, in)
+		}
+		if got := d.Float64(); got != want {
+			t.Errorf("%s: got %v, want %v", in, got, want)
+		}
+	}
+	long := dec(t, "9223372036854775.807")
+	if n := testing.AllocsPerRun(100, func() { _ = long.Float64() }); n != 0 {
+		t.Errorf("got %v allocations, want none", n)
+	}
+}
+
+func FuzzDecimalFloat64(f *testing.F) {
+	f.Add(int64(18742), int8(-2))
+	f.Add(int64(1)<<53, int8(-22))
+	f.Add(int64(1)<<53+1, int8(22))
+	f.Add(int64(math.MaxInt64), int8(-40))
+	f.Add(int64(-1), int8(40))
+	f.Fuzz(func(t *testing.T, coef int64, exp int8) {
+		d, err := market.NewDecimal(coef, int(exp))
+		if err != nil {
+			t.Skip()
+		}
+		if got, want := d.Float64(), nearest(t, d); got != want {
+			t.Fatalf("%v.Float64() = %v, want %v", d, got, want)
+		}
+	})
 }
 
 func TestDecimalJSON(t *testing.T) {
