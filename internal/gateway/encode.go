@@ -42,11 +42,16 @@ func appendEvent(dst []byte, d dialect, feed string, e *market.Entry, ev *event)
 	if d == prices {
 		return appendPrice(dst, e)
 	}
+	if lacksTime(d, e) {
+		dated := *e
+		dated.Event = dated.Received
+		e = &dated
+	}
 	switch ev.channel {
 	case chTrades:
-		return appendTrade(appendHead(dst, 't', d, e.Symbol), e)
+		return appendTradeFor(appendHead(dst, 't', d, e.Symbol), d, e)
 	case chQuotes:
-		return appendQuote(appendHead(dst, 'q', d, e.Symbol), e)
+		return appendQuoteFor(appendHead(dst, 'q', d, e.Symbol), d, e)
 	case chBars:
 		return appendBar(appendHead(dst, 'b', d, ev.bar.Symbol), ev.bar)
 	case chUpdatedBars:
@@ -67,6 +72,12 @@ func appendEvent(dst []byte, d dialect, feed string, e *market.Entry, ev *event)
 	return dst
 }
 
+// lacksTime reports whether a tick is due to an SDK and has no time of the venue. They fail without one, so they get that of its
+// receipt.
+func lacksTime(d dialect, e *market.Entry) bool {
+	return e.Event == 0 && (d == stocks || d == crypto) && e.IsTick()
+}
+
 func appendHead(dst []byte, kind byte, d dialect, s market.Symbol) []byte {
 	dst = append(dst, `{"T":"`...)
 	dst = append(dst, kind)
@@ -75,7 +86,10 @@ func appendHead(dst []byte, kind byte, d dialect, s market.Symbol) []byte {
 }
 
 // appendTrade writes the fields of a trade and closes the object.
-func appendTrade(dst []byte, e *market.Entry) []byte {
+func appendTrade(dst []byte, e *market.Entry) []byte { return appendTradeFor(dst, native, e) }
+
+// appendTradeFor is appendTrade in a dialect.
+func appendTradeFor(dst []byte, d dialect, e *market.Entry) []byte {
 	id := e.ID
 	if id == 0 {
 		id = e.Seq
@@ -84,7 +98,7 @@ func appendTrade(dst []byte, e *market.Entry) []byte {
 	dst = e.Price.Append(append(dst, `,"p":`...))
 	dst = e.Size.Append(append(dst, `,"s":`...))
 	dst = appendTime(append(dst, `,"t":`...), e.Event)
-	if e.Exchange != "" {
+	if needsExchange(d, e.Exchange) {
 		dst = appendString(append(dst, `,"x":`...), e.Exchange)
 	}
 	dst = appendConditions(append(dst, `,"c":`...), e.Conditions)
@@ -103,16 +117,23 @@ func appendTrade(dst []byte, e *market.Entry) []byte {
 }
 
 // appendQuote writes the fields of a quote and closes the object.
-func appendQuote(dst []byte, e *market.Entry) []byte {
-	if e.Exchange != "" {
+func appendQuote(dst []byte, e *market.Entry) []byte { return appendQuoteFor(dst, native, e) }
+
+// needsExchange reports whether the code of an exchange is written. Some SDKs for stocks need one, if only an empty one.
+func needsExchange(d dialect, code string) bool { return code != "" || d == stocks }
+
+// appendQuoteFor is appendQuote in a dialect.
+func appendQuoteFor(dst []byte, d dialect, e *market.Entry) []byte {
+	if needsExchange(d, e.Exchange) {
 		dst = append(appendString(append(dst, `"bx":`...), e.Exchange), ',')
 	}
 	dst = e.Price.Append(append(dst, `"bp":`...))
 	dst = e.Size.Append(append(dst, `,"bs":`...))
-	if from := e.AskFrom; from != "" || e.Exchange != "" {
-		if from == "" {
-			from = e.Exchange
-		}
+	from := e.AskFrom
+	if from == "" {
+		from = e.Exchange
+	}
+	if needsExchange(d, from) {
 		dst = appendString(append(dst, `,"ax":`...), from)
 	}
 	dst = e.Ask.Append(append(dst, `,"ap":`...))
@@ -171,11 +192,10 @@ func appendHalt(dst []byte, d dialect, e *market.Entry) []byte {
 	dst = append(append(dst, code...), `,"rc":"","rm":`...)
 	dst = appendString(dst, e.Text)
 	dst = appendTime(append(dst, `,"t":`...), e.Event)
-	dst = append(dst, `,"z":"`...)
-	if e.Tape != 0 {
-		dst = append(dst, e.Tape)
+	if e.Tape < 'A' || e.Tape > 'Z' {
+		return append(dst, `,"z":""}`...)
 	}
-	return append(dst, `"}`...)
+	return append(appendTape(dst, e.Tape), '}')
 }
 
 func appendGap(dst []byte, feed string, e *market.Entry) []byte {

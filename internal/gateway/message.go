@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"tapedeck/internal/market"
@@ -103,7 +104,7 @@ func (r *request) additions(o map[string]any) error {
 
 func (r *request) departure(o map[string]any) error {
 	cursor, hasCursor := o["cursor"].(string)
-	at, hasTime := o["time"].(string)
+	at, hasTime := timeText(o["time"])
 	switch {
 	case len(o) != 1 || !hasCursor && !hasTime:
 		return errors.New(`"from" must be {"cursor":"…"} or {"time":"…"}`)
@@ -114,13 +115,29 @@ func (r *request) departure(o map[string]any) error {
 		}
 		r.from = &departure{cursor: &c}
 	default:
-		t, err := market.ParseTime(at)
+		t, _, err := instant("from.time", at)
 		if err != nil {
-			return fmt.Errorf(`"from.time": %w`, err)
+			return fmt.Errorf(`"from.time": %.40q is not RFC 3339, a date or an epoch: %w`, at, err)
 		}
 		r.from = &departure{time: t}
 	}
 	return nil
+}
+
+// timeText returns what a client gave as a time: a text, or an epoch as a number, in whatever digits.
+func timeText(v any) (text string, ok bool) {
+	switch v := v.(type) {
+	case string:
+		return v, true
+	case json.Number:
+		if d, err := market.ParseDecimal(v.String()); err == nil {
+			if n, exact := whole(d); exact {
+				return strconv.FormatInt(n, 10), true
+			}
+		}
+		return v.String(), true
+	}
+	return "", false
 }
 
 // stringList reads a list of strings; null and a missing member are an empty list.
