@@ -167,7 +167,7 @@ func TestDecoder(t *testing.T) {
 				for _, inflaters := range []*Inflaters{nil, &shared} {
 					d := NewDecoder(DecoderOptions{Limit: testLimit, Client: c.client, Deflate: c.deflate, Inflaters: inflaters})
 					got := decode(d, c.in, cut)
-					if diff := cmp.Diff(c.out, got.Messages); diff != "" {
+					if diff := cmp.Diff(c.out, got.Messages, bytewise); diff != "" {
 						t.Fatalf("%s: messages (-want +got):\n%.2000s", way, diff)
 					}
 					var code Code
@@ -259,7 +259,7 @@ func TestDecoderHoldsNothingWhenIdle(t *testing.T) {
 		t.Errorf("got %q and %q within a message", d.buf, d.ctl)
 	}
 	d.Release()
-	if got := decode(d, client(fin|0, "lo"), func() int { return 1 }); !cmp.Equal(got.Messages, []Message{text("Hello")}) {
+	if got := decode(d, client(fin|0, "lo"), func() int { return 1 }); !cmp.Equal(got.Messages, []Message{text("Hello")}, bytewise) {
 		t.Errorf("got %+v after a release within a message", got)
 	}
 }

@@ -5,7 +5,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"
+
+	"github.com/google/go-cmp/cmp"
 )
+
+// bytewise compares payloads at once; a byte at a time takes seconds.
+var bytewise = cmp.Comparer(bytes.Equal)
 
 // frame is a frame as a client may send it, right or wrong.
 type frame struct {
@@ -71,7 +76,7 @@ type outcome struct {
 	Idle     bool
 }
 
-// one feeds the stream in a piece of the size that cut says, again and again.
+// decode feeds the stream in pieces of the sizes that cut says.
 func decode(d *Decoder, stream []byte, cut func() int) outcome {
 	var o outcome
 	for len(stream) > 0 {
