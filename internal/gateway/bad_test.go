@@ -198,7 +198,7 @@ func TestMalformedFrames(t *testing.T) {
 func TestDeadClient(t *testing.T) {
 	b := serve(t, filled(), func(o *Options) { o.Ping = 20 * time.Millisecond })
 	// Its system would answer for it.
-	b.g.silence = func(net.Conn) (time.Duration, bool) { return time.Hour, true }
+	b.g.silence = func(int) (time.Duration, bool) { return time.Hour, true }
 	conn, r := b.raw("/v2/tape")
 	if err := conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
@@ -214,31 +214,37 @@ func TestDeadClient(t *testing.T) {
 }
 
 func TestIsDead(t *testing.T) {
-	known := func(d time.Duration) func(net.Conn) (time.Duration, bool) {
-		return func(net.Conn) (time.Duration, bool) { return d, true }
+	known := func(d time.Duration) func() (time.Duration, bool) {
+		return func() (time.Duration, bool) { return d, true }
 	}
-	unknown := func(net.Conn) (time.Duration, bool) { return 0, false }
-	s := &socket{}
-	s.hear()
-	if s.isDead(time.Minute, known(time.Hour)) {
+	unknown := func() (time.Duration, bool) { return 0, false }
+	b := serve(t, filled(), func(o *Options) { o.Ping = time.Minute / 8 })
+	now := time.Now()
+	long := now.Add(-time.Hour)
+	if b.g.isDead(now, now, false, known(time.Hour)) {
 		t.Error("a client that was just heard is dead")
 	}
-	s.heard.Store(0)
-	if s.isDead(time.Minute, known(time.Second)) {
+	if b.g.isDead(now, long, false, known(time.Second)) {
 		t.Error("a client whose system answers is dead")
 	}
-	if !s.isDead(time.Minute, known(time.Hour)) || !s.isDead(time.Minute, unknown) {
+	if !b.g.isDead(now, long, false, known(time.Hour)) || !b.g.isDead(now, long, false, unknown) {
 		t.Error("a client that is silent in every way is alive")
 	}
-	s.busy.Store(true)
-	if s.isDead(time.Minute, unknown) {
+	if b.g.isDead(now, long, true, unknown) {
 		t.Error("a client that is slow to read is dead")
 	}
 	// Of a living connection the system can tell, where we know how to ask.
-	b := serve(t, filled(), nil)
 	conn, _ := b.raw("/v2/tape")
-	if d, ok := peerSilence(conn); ok != (runtime.GOOS == "linux") || d > time.Minute {
-		t.Errorf("got %v, %v", d, ok)
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Control(func(fd uintptr) {
+		if d, ok := peerSilence(int(fd)); ok != (runtime.GOOS == "linux") || d > time.Minute {
+			t.Errorf("got %v, %v", d, ok)
+		}
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -322,15 +328,25 @@ func TestConnectionLimits(t *testing.T) {
 		}
 	}
 	g := b.g
-	g.opt.Limits.Connections, g.opt.Limits.PerAddress = 100, 1
-	if g.enter("192.0.2.1", false) != nil || g.enter("192.0.2.2", false) != nil {
+	g.opt.Limits.Connections, g.opt.Limits.PerAddress, g.opt.Limits.PerPrincipal = 100, 1, 2
+	one, two := guest{address: "192.0.2.1"}, guest{address: "192.0.2.2"}
+	if g.enter(one) != nil || g.enter(two) != nil {
 		t.Error("two addresses are refused")
 	}
-	if no := g.enter("192.0.2.1", false); no == nil || no.status != 429 {
+	if no := g.enter(one); no == nil || no.status != 429 {
 		t.Errorf("got %v, want 429", no)
 	}
-	g.exit("192.0.2.1")
-	g.exit("192.0.2.2")
+	g.exit(one)
+	g.exit(two)
+	key := guest{address: "127.0.0.1", loopback: true, principal: "key"}
+	if g.enter(key) != nil || g.enter(key) != nil {
+		t.Error("two connections of a key are refused")
+	}
+	if no := g.enter(key); no == nil || no.status != 429 {
+		t.Errorf("got %v, want 429", no)
+	}
+	g.exit(key)
+	g.exit(key)
 }
 
 func TestRefusedHandshakes(t *testing.T) {
@@ -340,8 +356,8 @@ func TestRefusedHandshakes(t *testing.T) {
 		headers []string
 		status  int
 	}{
-		{"/v2/tape?encoding=msgpack", nil, 400},
-		{"/v2/tape", []string{"Content-Type", "application/msgpack"}, 406},
+		{"/v2/tape?encoding=xml", nil, 400},
+		{"/ws/prices?encoding=msgpack", nil, 400},
 		{"/v2/tape?token=secret", nil, 400},
 		{"/ws/prices?symbol=NOPE", nil, 404},
 		{"/ws/prices?symbol=", nil, 404},

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
@@ -35,36 +36,50 @@ type event struct {
 type block struct {
 	rec    *tape.Record
 	events []event // in the order in which they are sent: by entry, bars after the entry that caused them
-	text   [dialects]encoding
+
+	making sync.Mutex // held while an encoding is made, so that no two make it
+	text   [dialects][formats]atomic.Pointer[encoding]
 }
 
-// encoding is a block in one dialect: event i is data[at[i]:at[i+1]], with a comma behind it, and empty when the dialect has
-// no message for it.
+// encoding is a block in one dialect and format: event i is data[at[i]:at[i+1]], in JSON with a comma behind it, and empty when
+// the dialect has no message for it.
 type encoding struct {
-	once sync.Once
 	data []byte
 	at   []uint32
 }
 
-// in returns the block in a dialect.
-func (b *block) in(d dialect) *encoding {
-	t := &b.text[d]
-	t.once.Do(func() {
-		t.data = make([]byte, 0, len(b.events)*160)
-		t.at = make([]uint32, 1, len(b.events)+1)
-		for i := range b.events {
-			t.data = b.append(t.data, d, i)
-			t.at = append(t.at, uint32(len(t.data)))
-		}
-	})
+// in returns the block in a dialect and format.
+func (b *block) in(d dialect, f format) *encoding {
+	if t := b.text[d][f].Load(); t != nil {
+		return t
+	}
+	b.making.Lock()
+	defer b.making.Unlock()
+	if t := b.text[d][f].Load(); t != nil {
+		return t
+	}
+	t := &encoding{data: make([]byte, 0, len(b.events)*160), at: make([]uint32, 1, len(b.events)+1)}
+	for i := range b.events {
+		t.data = b.append(t.data, d, f, i)
+		t.at = append(t.at, uint32(len(t.data)))
+	}
+	b.text[d][f].Store(t)
 	return t
 }
 
-// append writes event i and a comma, or nothing.
-func (b *block) append(dst []byte, d dialect, i int) []byte {
+// append writes event i, in JSON with a comma, or nothing.
+func (b *block) append(dst []byte, d dialect, f format, i int) []byte {
 	ev := &b.events[i]
+	return appendMessage(dst, d, f, b.rec.Feed, &b.rec.Entries[ev.entry], ev)
+}
+
+// appendMessage writes the message for an event, in JSON with a comma behind it, or nothing.
+func appendMessage(dst []byte, d dialect, f format, feed string, e *market.Entry, ev *event) []byte {
+	if f == asPacked {
+		return appendPacked(dst, d, feed, e, ev)
+	}
 	before := len(dst)
-	dst = appendEvent(dst, d, b.rec.Feed, &b.rec.Entries[ev.entry], ev)
+	dst = appendEvent(dst, d, feed, e, ev)
 	if len(dst) > before {
 		dst = append(dst, ',')
 	}

@@ -46,24 +46,24 @@ func (r *refusal) append(dst []byte) []byte {
 }
 
 // greet is what a client hears first.
-func (s *session) greet() error {
-	if s.d == prices {
-		return nil
+func (s *session) greet() {
+	if s.manner.dialect == prices {
+		return
 	}
-	if err := s.write([]byte(`[{"T":"success","msg":"connected"}]`)); err != nil || !s.keyed {
-		return err
+	s.say([]byte(`[{"T":"success","msg":"connected"}]`))
+	if s.keyed {
+		s.authenticate()
 	}
-	s.authed = true
-	return s.write([]byte(`[{"T":"success","msg":"authenticated"}]`))
 }
 
 // obey does what a client's message asks for. What is wrong with it is answered, and changes nothing.
-func (s *session) obey(ctx context.Context, text []byte) error {
-	r, err := parseRequest(false, text)
-	if err == nil {
+func (s *session) obey(ctx context.Context, q inquiry) {
+	err := q.err
+	if r := q.request; err == nil {
 		switch r.action {
 		case "auth":
-			return s.authenticate()
+			s.authenticate()
+			return
 		case "subscribe":
 			err = s.subscribe(ctx, r)
 		case "unsubscribe":
@@ -75,40 +75,43 @@ func (s *session) obey(ctx context.Context, text []byte) error {
 		}
 	}
 	if err == nil {
-		return s.answer()
+		s.tell()
+		return
 	}
-	if ctx.Err() != nil {
-		return err
+	if ctx.Err() == nil {
+		s.say(s.g.refuse(err).append(nil))
 	}
+}
+
+// refuse turns an error into what the client is told.
+func (g *Gateway) refuse(err error) *refusal {
 	var said *refusal
 	var ambiguous *ambiguousError
 	switch {
 	case errors.As(err, &said):
+		return said
 	case errors.As(err, &ambiguous):
-		said = &refusal{code: 400, msg: ambiguous.Error(), candidates: ambiguous.candidates}
+		return &refusal{code: 400, msg: ambiguous.Error(), candidates: ambiguous.candidates}
 	case errors.Is(err, errInternal):
-		s.g.opt.Logger.Error("a request of a client failed", "error", err)
-		said = &refusal{code: 500, msg: "internal error"}
-	default:
-		said = &refusal{code: 400, msg: "invalid syntax: " + err.Error()}
+		g.opt.Logger.Error("a request of a client failed", "error", err)
+		return &refusal{code: 500, msg: "internal error"}
 	}
-	return s.write(said.append(nil))
+	return &refusal{code: 400, msg: "invalid syntax: " + err.Error()}
 }
 
 // authenticate always succeeds: there are no keys yet.
-func (s *session) authenticate() error {
+func (s *session) authenticate() {
 	if s.authed {
-		return s.write((&refusal{code: 403, msg: "already authenticated"}).append(nil))
+		s.say((&refusal{code: 403, msg: "already authenticated"}).append(nil))
+		return
 	}
 	s.authed = true
-	return s.write([]byte(`[{"T":"success","msg":"authenticated"}]`))
+	s.say([]byte(`[{"T":"success","msg":"authenticated"}]`))
 }
 
-// answer tells the client its whole set, and which of its symbols nobody has seen yet.
-func (s *session) answer() error {
-	if err := s.write(s.subs.echo(nil, s.d)); err != nil {
-		return err
-	}
+// tell tells the client its whole set, and which of its symbols nobody has seen yet.
+func (s *session) tell() {
+	s.say(s.subs.echo(nil, s.manner.dialect))
 	unknown := make(map[string]bool)
 	text := []byte{'['}
 	for i := range s.subs.sets {
@@ -120,11 +123,11 @@ func (s *session) answer() error {
 			}
 		}
 	}
-	if len(unknown) == 0 || s.d != native {
-		return nil
+	if len(unknown) == 0 || s.manner.dialect != native {
+		return
 	}
 	text[len(text)-1] = ']'
-	return s.write(text)
+	s.say(text)
 }
 
 // subscribe adds to the set.
@@ -156,14 +159,14 @@ func (s *session) subscribe(ctx context.Context, r *request) error {
 	}
 	s.subs = *next
 	if r.cursor != nil {
-		s.cursors = *r.cursor
+		s.manner.cursors = *r.cursor
 	}
 	switch r.mode {
 	case "latest":
-		s.latest = true
+		s.manner.latest = true
 		s.every = 50 * time.Millisecond
 	case "every":
-		s.latest = false
+		s.manner.latest = false
 	}
 	if r.every != 0 {
 		s.every = r.every

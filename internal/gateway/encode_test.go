@@ -65,7 +65,7 @@ func TestEncodeAllocates(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() {
 		out := dst
 		for i := range b.events {
-			out = b.append(out, native, i)
+			out = b.append(out, native, asText, i)
 		}
 	}); n != 0 {
 		t.Errorf("got %v allocations, want none", n)
@@ -79,17 +79,19 @@ func TestCopyAllocates(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := record(100)
-	b.in(native)
-	s := newSession(g, nil, native)
+	b.in(native, asText)
+	s := newSession(g, "/v2/tape", manner{})
 	s.subs.sets[chTrades].add("SIM:SYMA1", 2)
 	s.subs.sets[chQuotes].all = true
-	s.frame = make([]byte, 0, 64<<10)
+	p := &parcel{buf: make([]byte, 0, 64<<10)}
+	var sc scratch
 	st := &stretch{}
 	if n := testing.AllocsPerRun(100, func() {
-		s.clear()
-		s.copy(st, b)
-	}); n != 0 || s.isClear() {
-		t.Errorf("got %v allocations, want none; %d bytes", n, len(s.frame))
+		p.reset()
+		s.copy(st, b, p)
+		s.seal(p, &sc)
+	}); n != 0 || len(p.bytes()) == 0 {
+		t.Errorf("got %v allocations, want none; %d bytes", n, len(p.bytes()))
 	}
 }
 
@@ -126,11 +128,11 @@ func TestPublishAllocates(t *testing.T) {
 func BenchmarkEncode(b *testing.B) {
 	r := record(1000)
 	dst := make([]byte, 0, 1<<20)
-	b.SetBytes(int64(len(r.in(native).data)))
+	b.SetBytes(int64(len(r.in(native, asText).data)))
 	for b.Loop() {
 		dst = dst[:0]
 		for i := range r.events {
-			dst = r.append(dst, native, i)
+			dst = r.append(dst, native, asText, i)
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/event")
@@ -165,7 +167,7 @@ func FuzzClientMessage(f *testing.F) {
 			}
 			return
 		}
-		s := newSession(g, nil, native)
+		s := newSession(g, "/v2/tape", manner{})
 		switch r.action {
 		case "subscribe":
 			if s.subscribe(t.Context(), r) != nil {
@@ -184,18 +186,11 @@ func FuzzClientMessage(f *testing.F) {
 			return
 		}
 		for range 10 {
-			s.clear()
-			more, err := s.fill(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !s.isClear() {
-				if text := string(s.frame[headroom:len(s.frame)-1]) + "]"; !json.Valid([]byte(text)) {
-					t.Fatalf("the frame is not JSON: %s", text)
-				}
-			}
-			if !more {
+			if s.isCurrent() {
 				break
+			}
+			if text := nextFrame(t, s); text != "" && !json.Valid([]byte(text)) {
+				t.Fatalf("the frame is not JSON: %s", text)
 			}
 		}
 	})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -23,20 +22,25 @@ type Gateway struct {
 	days    dayCache
 
 	queries  slots     // requests that read history
-	catchUps slots     // sessions that read the tape
-	buffers  sync.Pool // of *[]byte, for frames and answers
-	silence  func(net.Conn) (time.Duration, bool)
+	catchUps slots     // soloists that read the tape
+	buffers  sync.Pool // of *[]byte, for answers
+	shards   []*shard
+	readers  *readers
+	shared   atomic.Uint64 // connections that were given to shards
+	silence  func(fd int) (time.Duration, bool)
 
 	running atomic.Bool
-	started chan struct{} // closed when the hub knows what history knows
-	closing chan struct{} // closed when sessions must say goodbye
+	started chan struct{}   // closed when the hub knows what history knows
+	closing chan struct{}   // closed when sessions must say goodbye
+	cut     context.Context //nolint:containedctx // ends when sessions are cut; they outlive the requests that open them
+	cutAll  context.CancelFunc
 
-	mu       sync.Mutex
-	sessions map[*session]context.CancelFunc
-	perHost  map[string]int
-	total    int
-	shut     bool
-	wg       sync.WaitGroup
+	mu           sync.Mutex
+	perHost      map[string]int
+	perPrincipal map[string]int
+	total        int
+	shut         bool
+	wg           sync.WaitGroup // of sessions
 }
 
 // New makes a gateway of its parts. It does nothing until Run.
@@ -53,9 +57,12 @@ func New(o Options) (*Gateway, error) {
 		started:  make(chan struct{}),
 		closing:  make(chan struct{}),
 		silence:  peerSilence,
-		sessions: make(map[*session]context.CancelFunc),
-		perHost:  make(map[string]int),
+		readers:  newReaders(),
+
+		perHost:      make(map[string]int),
+		perPrincipal: make(map[string]int),
 	}
+	g.cut, g.cutAll = context.WithCancel(context.Background())
 	var err error
 	if g.guard, err = newGuard(&o); err != nil {
 		return nil, err
@@ -76,7 +83,11 @@ func (g *Gateway) Run(ctx context.Context) error {
 	if !g.running.CompareAndSwap(false, true) {
 		return errors.New("the gateway is running already")
 	}
-	defer g.drain()
+	end, err := g.drive()
+	if err != nil {
+		return err
+	}
+	defer end()
 	from, err := g.warm(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -109,21 +120,52 @@ func (g *Gateway) warm(ctx context.Context) (tape.Position, error) {
 	return from, nil
 }
 
-// drain ends all sessions.
+// drive starts what drives the sessions. The function that it returns ends all sessions and waits for them.
+func (g *Gateway) drive() (end func(), err error) {
+	for range g.opt.shards() {
+		sh, err := newShard(g)
+		if err != nil {
+			return nil, err
+		}
+		if sh != nil {
+			g.shards = append(g.shards, sh)
+		}
+	}
+	var shards, readers sync.WaitGroup
+	reading, stopReading := context.WithCancel(context.Background())
+	readers.Go(func() { g.readers.run(reading, g.opt.Limits.CatchUps) })
+	driving, stopDriving := context.WithCancel(context.Background())
+	for _, sh := range g.shards {
+		shards.Go(func() { sh.run(driving) })
+	}
+	return func() {
+		g.drain()
+		stopReading()
+		readers.Wait()
+		stopDriving()
+		shards.Wait()
+		g.wg.Wait()
+	}, nil
+}
+
+// drain lets all sessions say goodbye, and returns when they have or when it takes too long. Those that are left are cut.
 func (g *Gateway) drain() {
 	g.mu.Lock()
 	g.shut = true
 	g.mu.Unlock()
 	close(g.closing)
-	late := time.AfterFunc(g.opt.Drain, func() {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		for _, cancel := range g.sessions {
-			cancel()
-		}
-	})
-	defer late.Stop()
-	g.wg.Wait()
+	late, cancel := context.WithTimeout(context.Background(), g.opt.Drain)
+	defer cancel()
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		g.wg.Wait()
+	}()
+	select {
+	case <-gone:
+	case <-late.Done():
+	}
+	g.cutAll()
 }
 
 // Started returns a channel that is closed once streams and history are served.
@@ -153,8 +195,15 @@ type admission struct {
 	detail string
 }
 
-// enter takes in a session of a client at an address. Exactly one call of exit follows when it returns nil.
-func (g *Gateway) enter(address string, loopback bool) *admission {
+// guest is a client as far as it is counted.
+type guest struct {
+	address   string
+	loopback  bool
+	principal string // who it says it is; empty when it does not say
+}
+
+// enter takes in a session. Exactly one call of exit follows when it returns nil.
+func (g *Gateway) enter(who guest) *admission {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	l := &g.opt.Limits
@@ -163,21 +212,31 @@ func (g *Gateway) enter(address string, loopback bool) *admission {
 		return &admission{http.StatusServiceUnavailable, "the server is shutting down"}
 	case g.total >= l.Connections:
 		return &admission{http.StatusServiceUnavailable, fmt.Sprintf("all %d connections are taken", l.Connections)}
-	case !loopback && g.perHost[address] >= l.PerAddress:
+	case !who.loopback && g.perHost[who.address] >= l.PerAddress:
 		return &admission{http.StatusTooManyRequests, fmt.Sprintf("at most %d connections from one address", l.PerAddress)}
+	case who.principal != "" && g.perPrincipal[who.principal] >= l.PerPrincipal:
+		return &admission{http.StatusTooManyRequests, fmt.Sprintf("at most %d connections with one key", l.PerPrincipal)}
 	}
 	g.total++
-	g.perHost[address]++
+	g.perHost[who.address]++
+	if who.principal != "" {
+		g.perPrincipal[who.principal]++
+	}
 	g.wg.Add(1)
 	return nil
 }
 
-func (g *Gateway) exit(address string) {
+func (g *Gateway) exit(who guest) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.total--
-	if g.perHost[address]--; g.perHost[address] == 0 {
-		delete(g.perHost, address)
+	if g.perHost[who.address]--; g.perHost[who.address] == 0 {
+		delete(g.perHost, who.address)
+	}
+	if who.principal != "" {
+		if g.perPrincipal[who.principal]--; g.perPrincipal[who.principal] == 0 {
+			delete(g.perPrincipal, who.principal)
+		}
 	}
 	g.wg.Done()
 }

@@ -29,6 +29,7 @@ type hub struct {
 	ready  bool      // what was on the tape at the start was read
 	bars   *barMaker // nil before start; its machine belongs to run
 
+	end   atomic.Uint64                 // next; read without the lock
 	grown atomic.Int64                  // symbols in the directory; read without the lock
 	woken atomic.Pointer[chan struct{}] // closed and replaced when records came
 }
@@ -59,6 +60,7 @@ func (h *hub) start(listings []market.Listing, bars *barMaker, from tape.Positio
 		}
 	}
 	h.next = from
+	h.end.Store(uint64(from))
 	h.grown.Store(int64(len(h.names.list)))
 }
 
@@ -126,6 +128,7 @@ func (h *hub) skipTo(pos tape.Position) {
 	defer h.mu.Unlock()
 	h.blocks, h.first, h.size = nil, 0, 0
 	h.next = max(h.next, pos)
+	h.end.Store(uint64(h.next))
 }
 
 // publish puts a record into the ring. The lock is held only for what the sessions see.
@@ -150,6 +153,7 @@ func (h *hub) publish(rec *tape.Record) {
 	h.blocks = append(h.blocks, b)
 	h.size += len(rec.Entries)
 	h.next = rec.Through + 1
+	h.end.Store(uint64(h.next))
 	for h.size > h.limit && h.first < len(h.blocks)-1 {
 		h.size -= len(h.blocks[h.first].rec.Entries)
 		h.blocks[h.first] = nil

@@ -11,6 +11,7 @@ type metrics struct {
 	sessions   *prometheus.GaugeVec // by stream
 	closes     *prometheus.CounterVec
 	catchingUp prometheus.Gauge
+	waiting    prometheus.Gauge
 	writes     prometheus.Counter
 	bytes      prometheus.Counter
 	ticks      prometheus.Counter
@@ -30,8 +31,11 @@ func newMetrics(o *Options, h *hub) (*metrics, error) {
 		catchingUp: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: name("catching_up"), Help: "Streams that read the tape because they are behind what is in memory.",
 		}),
+		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: name("waiting"), Help: "Streams that wait for their client to read.",
+		}),
 		writes: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: name("writes_total"), Help: "Writes to streams: of a message, or of all that was due on /ws/prices.",
+			Name: name("writes_total"), Help: "Writes to streams, each of all that was due to a client.",
 		}),
 		bytes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: name("bytes_total"), Help: "Bytes written to streams.",
@@ -51,7 +55,7 @@ func newMetrics(o *Options, h *hub) (*metrics, error) {
 		return m, nil
 	}
 	for _, c := range []prometheus.Collector{
-		m.sessions, m.closes, m.catchingUp, m.writes, m.bytes, m.ticks, m.refused, m.requests,
+		m.sessions, m.closes, m.catchingUp, m.waiting, m.writes, m.bytes, m.ticks, m.refused, m.requests,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: name("ring_entries"), Help: "Entries of the tape that are in memory for all streams.",
 		}, func() float64 {

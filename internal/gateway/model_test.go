@@ -37,7 +37,7 @@ func newModel(t *testing.T, seed uint64) *model {
 		o.Ring = 1 + m.rnd.IntN(60)
 		o.Limits.Frame = 200 + m.rnd.IntN(3000)
 	})
-	m.s = newSession(m.g, nil, native)
+	m.s = newSession(m.g, "/v2/tape", manner{})
 	return m
 }
 
@@ -143,20 +143,16 @@ func (m *model) fill() bool {
 	if m.s.subs.empty() {
 		return false
 	}
-	m.s.clear()
-	more, err := m.s.fill(m.t.Context())
-	if err != nil {
-		m.t.Fatal(err)
+	text := nextFrame(m.t, m.s)
+	if text == "" {
+		return !m.s.isCurrent()
 	}
-	if m.s.isClear() {
-		return more
-	}
-	for _, x := range decodeFrame(m.t, string(m.s.frame[headroom:len(m.s.frame)-1])+"]") {
+	for _, x := range decodeFrame(m.t, text) {
 		next, ok := m.next[market.Symbol(x.S)]
 		if !ok || x.Seq != next {
 			m.t.Fatalf("%s: got trade %d, want %d\n%s", x.S, x.Seq, next, strings.Join(m.said, "\n"))
 		}
 		m.next[market.Symbol(x.S)]++
 	}
-	return more
+	return !m.s.isCurrent()
 }

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"slices"
-	"time"
 
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
@@ -34,18 +33,19 @@ func (n *newest) first(c channel, id uint32) bool {
 	return true
 }
 
-// sendNewest writes a round of mode latest: of all that came since the last round the newest trade and quote of each symbol,
+// fillNewest makes a round of mode latest: of all that came since the last round the newest trade and quote of each symbol,
 // and everything that is not a tick, in the order of the tape.
-func (s *session) sendNewest() error {
+func (s *session) fillNewest(p *parcel, sc *scratch) {
 	st := s.current()
-	n := &s.newest
+	n := &sc.newest
 	n.blocks = n.blocks[:0]
 	at := st.at.pos
 	for {
 		before := len(n.blocks)
 		blocks, ok := s.g.hub.from(at, n.blocks, 256)
 		if !ok {
-			return s.sendKnown(st)
+			s.fillKnown(st, p, sc)
+			return
 		}
 		if n.blocks = blocks; len(blocks) == before {
 			break
@@ -56,7 +56,7 @@ func (s *session) sendNewest() error {
 		}
 	}
 	if len(n.blocks) == 0 {
-		return nil
+		return
 	}
 	s.refresh(st)
 	n.round++
@@ -72,35 +72,31 @@ func (s *session) sendNewest() error {
 			}
 		}
 	}
-	s.open()
-	defer s.release()
 	for _, due := range slices.Backward(n.due) {
-		if len(s.frame) >= s.g.opt.Limits.Frame {
-			if err := s.flush(); err != nil {
-				return err
-			}
-		}
-		s.append(st, due.b, due.i)
+		s.part(p, sc)
+		s.append(p, due.b, due.i, true)
 	}
 	clear(n.due)
 	clear(n.blocks)
-	// Only now: the cursors of the frames before the last one must not be behind what has not been written.
+	// Only now: the cursors of the messages before the last one must not be behind what has not been written.
 	st.at = place{pos: at}
 	s.ended(st)
-	if !s.isClear() {
-		s.lastSent = time.Now()
-	}
-	return s.flush()
 }
 
-// sendKnown is for who is behind the ring in mode latest: it writes what the hub knows to be newest of each symbol that changed,
+// part begins another message when the one that is being built is long enough.
+func (s *session) part(p *parcel, sc *scratch) {
+	if p.size() >= s.g.opt.Limits.Frame {
+		s.seal(p, sc)
+		p.next()
+	}
+}
+
+// fillKnown is for who is behind the ring in mode latest: it takes what the hub knows to be newest of each symbol that changed,
 // and goes on at the present.
-func (s *session) sendKnown(st *stretch) error {
+func (s *session) fillKnown(st *stretch, p *parcel, sc *scratch) {
 	s.refresh(st)
 	since := st.at.pos
 	next, _ := s.g.hub.position()
-	s.open()
-	defer s.release()
 	var ticks []knownTick
 	for id := uint32(1); ; {
 		ticks, id = s.g.hub.changed(id, since, ticks[:0])
@@ -113,15 +109,10 @@ func (s *session) sendKnown(st *stretch) error {
 			if !s.wants(st, &block{rec: &tape.Record{Position: k.at, Batch: tape.Batch{Feed: k.feed}}}, &ev) {
 				continue
 			}
-			if s.isClear() {
-				s.frame = append(s.frame, '[')
-			}
-			s.frame = append(appendEvent(s.frame, s.d, k.feed, &k.Entry, &ev), ',')
-			s.ticks++
-		}
-		if len(s.frame) >= s.g.opt.Limits.Frame {
-			if err := s.flush(); err != nil {
-				return err
+			s.part(p, sc)
+			before := len(p.buf)
+			if p.buf = appendMessage(p.buf, s.manner.dialect, s.manner.format, k.feed, &k.Entry, &ev); len(p.buf) > before {
+				p.count(&ev)
 			}
 		}
 		if id == 0 {
@@ -130,10 +121,6 @@ func (s *session) sendKnown(st *stretch) error {
 	}
 	st.at = place{pos: max(next, st.at.pos)}
 	s.ended(st)
-	if !s.isClear() {
-		s.lastSent = time.Now()
-	}
-	return s.flush()
 }
 
 // ended drops a detour that has come to its end.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"net/url"
+	"runtime"
 	"strings"
 	"time"
 
@@ -55,8 +56,9 @@ type Part struct {
 
 // Limits bound what clients may ask for. A zero field takes its default.
 type Limits struct {
-	Connections   int           // WebSockets in all; 1,000
-	PerAddress    int           // WebSockets of one client address, loopback excepted; 100
+	Connections   int           // streams in all; 1,000
+	PerAddress    int           // streams of one client address, loopback excepted; 100
+	PerPrincipal  int           // streams of who says the same key; 100
 	Symbols       int           // distinct symbols that one socket subscribes to, and that one request names; 256
 	Message       int           // bytes of a client's message; 64 KiB
 	Rate          int           // messages per second of a client; 30
@@ -101,6 +103,13 @@ type Options struct {
 	// Proxies are addresses whose X-Forwarded-For is believed.
 	Proxies []netip.Prefix
 
+	// Uncompressed refuses permessage-deflate to clients that offer it.
+	Uncompressed bool
+	// Portable drives each stream with goroutines of its own, as is done for TLS and where there is no epoll.
+	Portable bool
+	// AuthDeadline is how long a client has to authenticate; 0 when it need not.
+	AuthDeadline time.Duration
+
 	Limits    Limits
 	Ring      int           // entries kept in memory for all sessions; 65,536 when 0
 	Ping      time.Duration // between WebSocket pings; 20 s when 0
@@ -124,6 +133,7 @@ func (o Options) withDefaults() Options {
 	l := &o.Limits
 	fill(&l.Connections, 1000)
 	fill(&l.PerAddress, 100)
+	fill(&l.PerPrincipal, 100)
 	fill(&l.Symbols, 256)
 	fill(&l.Message, 64<<10)
 	fill(&l.Rate, 30)
@@ -153,13 +163,21 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// shards returns how many shards there are.
+func (o *Options) shards() int {
+	if o.Portable {
+		return 0
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
 func (o *Options) check() error {
 	if o.Tape == nil || o.History == nil {
 		return errors.New("the gateway needs a tape and a history")
 	}
 	l := o.Limits
 	for _, v := range []int{
-		l.Connections, l.PerAddress, l.Symbols, l.Message, l.Rate, l.Burst, l.Header, l.Rows, l.Page, l.Queries,
+		l.Connections, l.PerAddress, l.PerPrincipal, l.Symbols, l.Message, l.Rate, l.Burst, l.Header, l.Rows, l.Page, l.Queries,
 		l.CatchUps, l.Frame, o.Ring,
 	} {
 		if v < 0 {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -194,95 +193,4 @@ func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) error {
 		b = append(b, '}')
 	}
 	return plain(w, code, string(append(b, `}}`...)))
-}
-
-// stream serves a WebSocket.
-func (g *Gateway) stream(mux *http.ServeMux, pattern string, d dialect) {
-	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		if p := g.mayStream(r, pattern, d); p != nil {
-			g.metrics.refused.WithLabelValues(status(p.status)).Inc()
-			p.write(w)
-			return
-		}
-		address, loopback := g.guard.client(r)
-		if no := g.enter(address, loopback); no != nil {
-			g.metrics.refused.WithLabelValues(status(no.status)).Inc()
-			(&problem{status: no.status, detail: no.detail, retry: 5}).write(w)
-			return
-		}
-		defer g.exit(address)
-		// Before the handshake is answered: what comes after it is due to the client.
-		now := place{pos: g.opt.Tape.Bounds().Last + 1}
-		socket, err := accept(w, r, g.opt.Limits.Message)
-		if err != nil {
-			g.metrics.refused.WithLabelValues("handshake").Inc()
-			return
-		}
-		g.serveStream(r, socket, pattern, d, now)
-	})
-}
-
-// mayStream looks at a handshake before it is answered.
-func (g *Gateway) mayStream(r *http.Request, pattern string, d dialect) *problem {
-	switch {
-	case r.Method != http.MethodGet:
-		return &problem{status: http.StatusMethodNotAllowed, parameter: "method", value: r.Method, detail: "a stream is opened with GET", allow: "GET"}
-	case !g.guard.mayStream(r):
-		return &problem{
-			status: http.StatusForbidden, parameter: "Origin", value: strings.Join(r.Header.Values("Origin"), " "),
-			detail: "this web page may not open streams; an operator can add it to the allowed origins",
-		}
-	case !strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
-		return &problem{status: http.StatusUpgradeRequired, parameter: "Upgrade", value: r.Header.Get("Upgrade"), detail: pattern + " is a WebSocket"}
-	case strings.Contains(r.Header.Get("Content-Type"), "msgpack"):
-		return &problem{status: http.StatusNotAcceptable, parameter: "Content-Type", value: r.Header.Get("Content-Type"), detail: "the stream is served as JSON"}
-	case !g.isStarted() || g.isClosing():
-		return &problem{status: http.StatusServiceUnavailable, detail: "the server is starting or shutting down", retry: 1}
-	}
-	known := "encoding"
-	if d == prices {
-		known = "symbol"
-	}
-	p, err := parseParams(r, known)
-	if err == nil {
-		_, err = p.choice("encoding", "json")
-	}
-	if text, ok := p["symbol"]; ok && err == nil {
-		_, err = g.symbol("symbol", text)
-	}
-	if no, ok := errors.AsType[*problem](err); ok {
-		return no
-	}
-	return nil
-}
-
-// serveStream runs the session of an open socket. A stream that has nothing to ask begins at now.
-func (g *Gateway) serveStream(r *http.Request, socket *socket, pattern string, d dialect, now place) {
-	// The connection is no longer the HTTP server's, so its context says nothing of it.
-	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
-	defer cancel()
-	s := newSession(g, socket, d)
-	if d == prices {
-		s.subs.known = -1
-		if text := r.URL.Query().Get("symbol"); text == "" {
-			s.subs.sets[chTrades].all = true
-		} else if id, symbol, _ := g.hub.find(text); id != 0 {
-			s.subs.sets[chTrades].add(string(symbol), id)
-		}
-		s.main.at = now
-	} else {
-		s.keyed = r.Header.Get("APCA-API-KEY-ID") != "" || r.Header.Get("Authorization") != ""
-	}
-	g.mu.Lock()
-	g.sessions[s] = cancel
-	g.mu.Unlock()
-	gauge := g.metrics.sessions.WithLabelValues(pattern)
-	gauge.Inc()
-	defer gauge.Dec()
-	defer func() {
-		g.mu.Lock()
-		delete(g.sessions, s)
-		g.mu.Unlock()
-	}()
-	s.serve(ctx)
 }

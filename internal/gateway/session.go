@@ -4,301 +4,290 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
+	"net/http"
 	"time"
-
-	"github.com/coder/websocket"
 
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
+	"tapedeck/internal/websocket"
 )
 
-// statusTrimmed closes a session whose next record is no longer on the tape.
-const statusTrimmed websocket.StatusCode = 4016
+// The codes of our own that close a stream.
+const (
+	codeAuthTimeout websocket.Code = 4004 // the client did not say in time who it is
+	codeTrimmed     websocket.Code = 4016 // what is due next is no longer on the tape
+)
 
-// session is one client of a stream: a place on the tape, a set of symbols, and a socket. Its fields belong to the goroutine
-// of run; the one that reads the client's messages hands them over by inbox.
+// session is one client of a stream: a place on the tape, a set of symbols, and what is to be told to the client besides. It does
+// no input or output and never waits for the client: who drives it brings what the client sent and takes what is to be sent. There
+// are two drivers: a shard has many sessions, and a soloist has one. A session belongs to one goroutine at a time.
 type session struct {
 	g      *Gateway
-	socket *socket
-	d      dialect
-	inbox  chan []byte
+	manner manner
+	stream string // route of the stream, for the metrics
+	keyed  bool   // the handshake carried credentials
+	authed bool
+	behind bool // the session reads the tape and not the ring
 
-	subs     subscriptions
-	authed   bool
-	keyed    bool // the handshake carried credentials
-	cursors  bool // the client wants to know its place
-	latest   bool
-	every    time.Duration // between two frames in mode latest
-	lastSent time.Time     // in mode latest
+	decoder  websocket.Decoder
+	tokens   float64   // messages that the client may send at once
+	refilled time.Time // when tokens were last added
+	asked    []inquiry // messages of the client that are not answered yet
+	out      []byte    // answers and control frames, to be sent before more ticks
+	pong     []byte    // the newest ping that is not answered, when out is too long for more; nil when there is none
+	end      *leave    // why the session ends, once it does; out holds the goodbye
 
+	heard  time.Time // when the client last sent anything
+	beat   time.Time // when the next heartbeat is due
+	ping   time.Time // when the next ping is due
+	authBy time.Time // when the client must have authenticated; zero when it need not
+
+	every time.Duration // between two rounds of mode latest
+	due   time.Time     // when the next round of mode latest is due
+
+	subs    subscriptions
 	main    stretch    // where the session is
 	mutes   []mute     // symbols that the client has already up to a place that main has not reached
 	detours []*stretch // symbols that were asked for from an earlier place on; they come before main goes on
-	behind  bool       // the session reads the tape and not the ring
-
-	frame  []byte // headroom, then what is to be written; of /ws/prices whole frames
-	ticks  int    // in frame
-	blocks []*block
-	newest newest
 }
 
-func newSession(g *Gateway, s *socket, d dialect) *session {
-	return &session{g: g, socket: s, d: d, inbox: make(chan []byte)}
+// inquiry is a message of the client: what it asks for, or why it cannot be understood.
+type inquiry struct {
+	request *request
+	err     error
 }
 
-// serve runs the session until the client leaves, ctx is done or the gateway closes, and waits for its goroutines.
-func (s *session) serve(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(ctx, s.socket.cut)()
-	var wg sync.WaitGroup
-	said := make(chan *leave, 1) // room for the listener's
-	done := make(chan struct{})  // closed when nobody takes messages any more
-	wg.Go(func() { said <- s.listen(ctx, done) })
-	var dead atomic.Bool
-	stop := s.watch(func() {
-		dead.Store(true)
-		cancel()
-	})
-	end := s.run(ctx, said)
-	stop()
-	if dead.Load() {
-		end = &leave{label: "dead"}
+// leave says how a session ends: with a close code, its reason for the client, and the name under which it is counted. Without a code
+// the connection is ended without a word.
+type leave struct {
+	code   websocket.Code
+	reason string
+	label  string
+}
+
+// mostUnsent is how many bytes of answers wait for a client that does not read before nothing more is read of it.
+const mostUnsent = 16 << 10
+
+func newSession(g *Gateway, stream string, m manner) *session {
+	now := time.Now()
+	s := &session{
+		g: g, stream: stream, manner: m, tokens: float64(g.opt.Limits.Burst), refilled: now, heard: now,
+		beat: now.Add(g.opt.Heartbeat), ping: now.Add(g.opt.Ping), every: 50 * time.Millisecond,
 	}
-	close(done)
-	s.lag(false)
-	s.g.metrics.closes.WithLabelValues(end.label).Inc()
-	if end.code != 0 {
-		s.socket.close(end)
-	}
-	cancel()
-	s.socket.cut()
-	s.socket.release()
-	wg.Wait()
+	s.decoder.Init(websocket.DecoderOptions{Limit: g.opt.Limits.Message, Deflate: m.deflate})
+	return s
 }
 
-// watch calls lost once the client is found to be gone. The function that it returns ends the watch.
-func (s *session) watch(lost func()) (stop func()) {
-	every := s.g.opt.Ping
-	var (
-		mu    sync.Mutex
-		timer *time.Timer
-		done  bool
-	)
-	mu.Lock()
-	defer mu.Unlock()
-	timer = time.AfterFunc(every, func() {
-		mu.Lock()
-		defer mu.Unlock()
-		switch {
-		case done:
-		case s.socket.isDead(8*every, s.g.silence):
-			lost()
-		default:
-			timer.Reset(every)
+// hear takes in what the client sent. Control frames are answered at once, messages wait in asked.
+func (s *session) hear(p []byte, now time.Time) {
+	s.heard = now
+	if s.manner.carrier == inEvents {
+		return // it has nothing to say
+	}
+	for len(p) > 0 && s.end == nil {
+		n, m, err := s.decoder.Next(p)
+		if err != nil {
+			s.misunderstood(err)
+			return
 		}
-	})
-	return func() {
-		mu.Lock()
-		defer mu.Unlock()
-		done = true
-		timer.Stop()
-	}
-}
-
-// listen hands the client's messages to run, at the rate that is allowed.
-func (s *session) listen(ctx context.Context, done <-chan struct{}) *leave {
-	l := &s.g.opt.Limits
-	tokens, last := float64(l.Burst), time.Now()
-	for {
-		text, end := s.socket.read(ctx)
-		if text == nil {
-			if end == nil {
-				end = &leave{label: "gone"}
+		p = p[n:]
+		switch m.Op {
+		case websocket.OpPong: // an answer to ours
+		case websocket.OpText, websocket.OpBinary, websocket.OpPing:
+			if !s.mayspeak(now) {
+				s.leave(&leave{websocket.CodePolicy, fmt.Sprintf("more than %d messages a second", s.g.opt.Limits.Rate), "rate"})
+				return
 			}
-			return end
+			s.take(m)
+		case websocket.OpClose:
+			code := m.Code
+			if code == websocket.CodeNoStatus {
+				code = websocket.CodeNormal
+			}
+			s.leave(&leave{code, "", "client"})
+		case websocket.OpContinuation: // nothing is complete
 		}
-		now := time.Now()
-		tokens = min(float64(l.Burst), tokens+now.Sub(last).Seconds()*float64(l.Rate))
-		last = now
-		if tokens < 1 {
-			return &leave{websocket.StatusPolicyViolation, fmt.Sprintf("more than %d messages a second", l.Rate), "rate"}
+	}
+	s.decoder.Release()
+}
+
+// misunderstood ends the session because of what the client sent.
+func (s *session) misunderstood(err error) {
+	l := &leave{websocket.CodeProtocol, err.Error(), "protocol"}
+	if bad, ok := errors.AsType[*websocket.Error](err); ok {
+		l.code, l.reason = bad.Code, bad.Reason
+		switch bad.Code {
+		case websocket.CodeTooBig:
+			l.label = "too_big"
+		case websocket.CodeInvalid:
+			l.label = "utf8"
 		}
-		tokens--
-		if s.d == prices {
-			continue // it has nothing to ask
-		}
-		select {
-		case s.inbox <- text:
-		case <-done:
-			return &leave{label: "gone"}
-		}
+	}
+	s.leave(l)
+}
+
+// mayspeak counts a message against what the client is allowed.
+func (s *session) mayspeak(now time.Time) bool {
+	l := &s.g.opt.Limits
+	s.tokens = min(float64(l.Burst), s.tokens+now.Sub(s.refilled).Seconds()*float64(l.Rate))
+	s.refilled = now
+	if s.tokens < 1 {
+		return false
+	}
+	s.tokens--
+	return true
+}
+
+// take takes in one message.
+func (s *session) take(m websocket.Message) {
+	switch {
+	case m.Op == websocket.OpPing && len(s.out) < mostUnsent:
+		s.out = websocket.AppendFrame(s.out, websocket.OpPong, m.Payload)
+	case m.Op == websocket.OpPing:
+		s.pong = append([]byte{}, m.Payload...) // only the newest needs an answer (RFC 6455, 5.5.3)
+	case m.Op == websocket.OpBinary && s.manner.format != asPacked:
+		s.leave(&leave{websocket.CodeUnsupported, "send JSON in text messages", "binary"})
+	case s.manner.dialect == prices: // it has nothing to ask
+	default:
+		r, err := parseRequest(m.Op == websocket.OpBinary, m.Payload)
+		s.asked = append(s.asked, inquiry{r, err})
 	}
 }
 
-// run writes what is due until the session ends, and says how it ended.
-func (s *session) run(ctx context.Context, said <-chan *leave) *leave {
-	beat := time.NewTicker(s.g.opt.Heartbeat)
-	defer beat.Stop()
-	ping := time.NewTicker(s.g.opt.Ping)
-	defer ping.Stop()
-	pace := time.NewTimer(time.Hour)
-	defer pace.Stop()
-	always := make(chan struct{})
-	close(always)
-	if err := s.greet(); err != nil {
-		return s.failed(ctx, err)
+// isFull reports whether nothing more should be read of the client for now: there is enough to answer, or enough that it does not read.
+func (s *session) isFull() bool { return len(s.asked) > 0 || len(s.out) >= mostUnsent }
+
+// needsTape reports whether answering what was asked may take a while, because it looks something up on the tape.
+func (s *session) needsTape() bool {
+	return len(s.asked) > 0 && s.asked[0].request != nil && s.asked[0].request.from != nil
+}
+
+// answer does what the client asked for first.
+func (s *session) answer(ctx context.Context) {
+	q := s.asked[0]
+	if s.asked = s.asked[1:]; len(s.asked) == 0 {
+		s.asked = nil
 	}
-	for {
-		news := s.g.hub.news()
-		more, wait, err := s.step(ctx)
-		if err != nil {
-			return s.failed(ctx, err)
+	if s.end == nil {
+		s.obey(ctx, q)
+	}
+}
+
+// unsent returns what is to be sent before any ticks, and forgets it.
+func (s *session) unsent() []byte {
+	out := s.out
+	if s.pong != nil && s.end == nil {
+		out = websocket.AppendFrame(out, websocket.OpPong, s.pong)
+	}
+	s.out, s.pong = nil, nil
+	return out
+}
+
+// say sends one message, given as JSON.
+func (s *session) say(text []byte) {
+	switch {
+	case s.manner.carrier == inEvents:
+		s.out = append(append(append(s.out, "data: "...), text...), "\n\n"...)
+	case s.manner.format == asPacked:
+		s.out = websocket.AppendFrame(s.out, websocket.OpBinary, packAnswer(nil, text))
+	default:
+		s.out = websocket.AppendFrame(s.out, websocket.OpText, text)
+	}
+}
+
+// leave ends the session: nothing but a goodbye is sent after it.
+func (s *session) leave(l *leave) {
+	if s.end != nil {
+		return
+	}
+	s.end, s.asked = l, nil
+	if l.code != 0 && s.manner.carrier == inFrames {
+		s.out = websocket.AppendClose(s.out, l.code, l.reason)
+	}
+}
+
+// wantsTicks reports whether anything may be due to the client now or later.
+func (s *session) wantsTicks() bool { return s.end == nil && !s.subs.empty() }
+
+// isCurrent reports whether the client has been sent all that it is due, as of the moment.
+func (s *session) isCurrent() bool {
+	return len(s.detours) == 0 && uint64(s.main.at.pos) >= s.g.hub.end.Load()
+}
+
+// compose builds what is due to the client next: a round of mode latest, or a frame. Without the tape it returns errBehind when only
+// that has it.
+func (s *session) compose(ctx context.Context, p *parcel, sc *scratch, tape bool) error {
+	p.reset()
+	var err error
+	if s.manner.latest {
+		s.fillNewest(p, sc)
+	} else {
+		err = s.fill(ctx, p, sc, tape)
+	}
+	s.seal(p, sc)
+	p.to = s.main.at
+	return err
+}
+
+// seal ends a message.
+func (s *session) seal(p *parcel, sc *scratch) {
+	cursor := ""
+	if p.messages > 0 && s.manner.cursors && len(s.detours) == 0 {
+		cursor = s.cursor()
+	}
+	p.seal(s.manner, cursor, sc)
+}
+
+// cursor returns the place that the session is at.
+func (s *session) cursor() string { return s.main.at.cursor(s.g.opt.Tape.Bounds().Epoch).String() }
+
+// paced sets when the next round of mode latest is due. Sessions with the same interval are due at the same moments, so that they share
+// what is built for one of them.
+func (s *session) paced(now time.Time) { s.due = now.Truncate(s.every).Add(s.every) }
+
+// duties does what time asks for: heartbeats and pings. It must be called again at the time that it returns or soon after.
+func (s *session) duties(now time.Time) (next time.Time) {
+	if s.end != nil {
+		return now.Add(time.Hour)
+	}
+	if !now.Before(s.beat) {
+		s.beat = now.Add(s.g.opt.Heartbeat)
+		s.heartbeat(now)
+	}
+	if !now.Before(s.ping) {
+		s.ping = now.Add(s.g.opt.Ping)
+		if s.manner.carrier == inFrames {
+			s.out = websocket.AppendFrame(s.out, websocket.OpPing, nil)
+		} else {
+			s.out = append(s.out, ":\n\n"...)
 		}
-		var (
-			once  <-chan struct{}
-			paced <-chan time.Time
-		)
-		switch {
-		case more:
-			once = always
-		case wait > 0:
-			pace.Reset(wait)
-			paced, news = pace.C, nil
-		case s.subs.empty():
-			news = nil
-		}
-		if s.g.isClosing() && (!more || s.cursors || s.behind) {
-			return s.goodbye()
-		}
-		select {
-		case end := <-said:
-			return end
-		case <-ctx.Done():
-			return &leave{label: "shutdown"}
-		case text := <-s.inbox:
-			err = s.obey(ctx, text)
-		case <-beat.C:
-			err = s.heartbeat()
-		case <-ping.C:
-			err = s.socket.write(appendFrame(nil, framePing, nil))
-		case payload := <-s.socket.pings:
-			err = s.socket.write(appendFrame(nil, framePong, payload))
-		case <-once:
-		case <-news:
-		case <-paced:
-		case <-s.g.closing:
-		}
-		if err != nil {
-			return s.failed(ctx, err)
-		}
 	}
-}
-
-// step writes at most one frame of what is due. It reports whether more may be due, or how long to wait before asking again;
-// with neither there is nothing until the hub has news.
-func (s *session) step(ctx context.Context) (more bool, wait time.Duration, err error) {
-	if s.subs.empty() {
-		return false, 0, nil
+	next = s.beat
+	if s.ping.Before(next) {
+		next = s.ping
 	}
-	if s.latest {
-		if wait = s.every - time.Since(s.lastSent); wait > 0 {
-			return false, wait, nil
-		}
-		return false, 0, s.sendNewest()
+	if s.authed || s.authBy.IsZero() {
+		return next
 	}
-	s.open()
-	more, err = s.fill(ctx)
-	if errors.Is(err, tape.ErrUnavailable) || errors.Is(err, tape.ErrClosed) {
-		wait, err = 100*time.Millisecond, nil
+	if !now.Before(s.authBy) {
+		s.say((&refusal{code: 404, msg: "auth timeout"}).append(nil))
+		s.leave(&leave{codeAuthTimeout, "auth timeout", "auth"})
+	} else if s.authBy.Before(next) {
+		next = s.authBy
 	}
-	if err == nil {
-		err = s.flush()
-	}
-	s.release()
-	return more, wait, err
-}
-
-// open takes a buffer for a frame.
-func (s *session) open() {
-	if b, ok := s.g.buffers.Get().(*[]byte); ok {
-		s.frame = (*b)[:0]
-	}
-	s.clear()
-}
-
-// clear makes the frame empty.
-func (s *session) clear() {
-	s.frame, s.ticks = append(s.frame[:0], make([]byte, headroom)...), 0
-}
-
-// isClear reports whether nothing is in the frame.
-func (s *session) isClear() bool { return len(s.frame) <= headroom }
-
-// release gives the buffer back, so that a session that waits holds none.
-func (s *session) release() {
-	b := s.frame
-	s.frame = nil
-	if cap(b) > 0 && cap(b) <= 4*s.g.opt.Limits.Frame {
-		s.g.buffers.Put(&b)
-	}
-}
-
-// flush writes the frame, if there is anything in it: events with a comma behind each.
-func (s *session) flush() error {
-	if s.isClear() {
-		return nil
-	}
-	from := headroom
-	if s.d != prices {
-		if s.cursors && len(s.detours) == 0 {
-			s.frame = append(s.appendCursor(s.frame), ',')
-		}
-		s.frame[len(s.frame)-1] = ']'
-		from = putHeader(s.frame, frameText, len(s.frame)-headroom)
-	}
-	if err := s.send(s.frame[from:]); err != nil {
-		return err
-	}
-	s.g.metrics.ticks.Add(float64(s.ticks))
-	s.clear()
-	return nil
-}
-
-// appendCursor writes the place that the session is at as a message.
-func (s *session) appendCursor(dst []byte) []byte {
-	dst = append(dst, `{"T":"cursor","c":"`...)
-	dst = append(dst, s.main.at.cursor(s.g.opt.Tape.Bounds().Epoch).String()...)
-	return append(dst, `"}`...)
-}
-
-// write sends one message.
-func (s *session) write(text []byte) error {
-	return s.send(appendFrame(make([]byte, 0, headroom+len(text)), frameText, text))
-}
-
-// send sends whole frames.
-func (s *session) send(frames []byte) error {
-	if err := s.socket.write(frames); err != nil {
-		return err
-	}
-	s.g.metrics.writes.Inc()
-	s.g.metrics.bytes.Add(float64(len(frames)))
-	return nil
+	return next
 }
 
 // heartbeat tells the client that the connection is alive, and where it stands.
-func (s *session) heartbeat() error {
-	if s.d != native {
-		return nil
+func (s *session) heartbeat(now time.Time) {
+	if s.manner.dialect != native {
+		return
 	}
-	text := appendHeartbeat([]byte{'['}, market.FromStd(time.Now()))
-	if s.cursors && len(s.detours) == 0 && !s.subs.empty() {
-		text = s.appendCursor(append(text, ','))
+	text := appendHeartbeat([]byte{'['}, market.FromStd(now))
+	if s.manner.cursors && len(s.detours) == 0 && !s.subs.empty() {
+		text = append(append(append(text, `,{"T":"cursor","c":"`...), s.cursor()...), `"}`...)
 	}
-	return s.write(append(text, ']'))
+	s.say(append(text, ']'))
 }
 
 func appendHeartbeat(dst []byte, t market.Time) []byte {
@@ -306,32 +295,42 @@ func appendHeartbeat(dst []byte, t market.Time) []byte {
 }
 
 // goodbye is how a session leaves at shutdown: with its place, so that the client can go on from there.
-func (s *session) goodbye() *leave {
+func (s *session) goodbye() {
 	reason := "shutting down"
-	if s.cursors && len(s.detours) == 0 && !s.subs.empty() {
-		reason += " cursor=" + s.main.at.cursor(s.g.opt.Tape.Bounds().Epoch).String()
+	if s.manner.cursors && len(s.detours) == 0 && !s.subs.empty() {
+		reason += " cursor=" + s.cursor()
 	}
-	return &leave{websocket.StatusGoingAway, reason, "shutdown"}
+	s.leave(&leave{websocket.CodeGoingAway, reason, "shutdown"})
 }
 
-// failed turns an error into how the session leaves.
-func (s *session) failed(ctx context.Context, err error) *leave {
+// failed ends the session because of an error of compose.
+func (s *session) failed(ctx context.Context, err error) {
 	var trimmed *tape.TrimmedError
 	switch {
 	case errors.As(err, &trimmed):
 		r := s.g.tooOld(ctx, trimmed.First)
-		if s.d == prices || s.write(r.append(nil)) == nil {
-			return &leave{statusTrimmed, r.msg, "trimmed"}
+		if s.manner.dialect != prices {
+			s.say(r.append(nil))
 		}
-		return &leave{label: "gone"}
+		s.leave(&leave{codeTrimmed, r.msg, "trimmed"})
 	case ctx.Err() != nil:
-		return &leave{label: "shutdown"}
-	case errors.Is(err, errInternal):
+		s.leave(&leave{label: "shutdown"})
+	default:
 		s.g.opt.Logger.Error("a session failed", "error", err)
-		return &leave{websocket.StatusInternalError, "internal error", "internal"}
+		s.leave(&leave{websocket.CodeInternal, "internal error", "internal"})
 	}
-	return &leave{label: "gone"} // the client could not be written to
 }
+
+// isForNow reports whether an error of compose may go away by itself.
+func isForNow(err error) bool {
+	return errors.Is(err, tape.ErrUnavailable) || errors.Is(err, tape.ErrClosed)
+}
+
+// lingers is how long a client has to close after our goodbye.
+const lingers = 5 * time.Second
+
+// retryAfter is how long a session waits when the tape cannot be read for now.
+const retryAfter = 100 * time.Millisecond
 
 // lag keeps count of the sessions that read the tape.
 func (s *session) lag(behind bool) {
@@ -344,4 +343,35 @@ func (s *session) lag(behind bool) {
 	} else {
 		s.g.metrics.catchingUp.Dec()
 	}
+}
+
+// isDead reports whether a client has not been heard of for so long that it must be gone. One that is only slow to read is not: its
+// system still answers for it where that can be asked, and elsewhere a write that waits counts for it.
+func (g *Gateway) isDead(now, heard time.Time, waits bool, silence func() (time.Duration, bool)) bool {
+	patience := 8 * g.opt.Ping
+	if now.Sub(heard) < patience {
+		return false
+	}
+	if d, ok := silence(); ok {
+		return d > patience
+	}
+	return !waits
+}
+
+// closed counts a session that has ended.
+func (s *session) closed() {
+	s.lag(false)
+	label := "gone"
+	if s.end != nil {
+		label = s.end.label
+	}
+	s.g.metrics.closes.WithLabelValues(label).Inc()
+	s.g.metrics.sessions.WithLabelValues(s.stream).Dec()
+}
+
+// opened counts a session that begins, and greets the client.
+func (s *session) opened(r *http.Request) {
+	s.g.metrics.sessions.WithLabelValues(s.stream).Inc()
+	s.keyed = r.Header.Get("APCA-API-KEY-ID") != "" || r.Header.Get("Authorization") != ""
+	s.greet()
 }

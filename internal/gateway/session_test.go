@@ -10,6 +10,7 @@ import (
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
 	"tapedeck/internal/tape/tapetest"
+	"tapedeck/internal/websocket"
 )
 
 // still is a gateway that nothing moves: its hub has read the whole tape.
@@ -30,25 +31,46 @@ func still(t testing.TB, m *tapetest.Memory, change func(*Options)) *Gateway {
 	return g
 }
 
-// drainFrames fills frames until nothing is due, and returns what they hold as "T S seq" lines.
-func drainFrames(t *testing.T, s *session) []string {
+// nextFrame builds what is due to a session next, as text; empty when nothing is.
+func nextFrame(t testing.TB, s *session) string {
 	t.Helper()
-	var lines []string
-	for {
-		s.clear()
-		more, err := s.fill(t.Context())
+	var p parcel
+	var sc scratch
+	if err := s.compose(t.Context(), &p, &sc, true); err != nil {
+		t.Fatal(err)
+	}
+	return unframe(t, p.bytes())
+}
+
+// unframe returns the payloads of frames, joined.
+func unframe(t testing.TB, b []byte) string {
+	t.Helper()
+	var d websocket.Decoder
+	d.Init(websocket.DecoderOptions{Client: true, Limit: 1 << 30, Deflate: true})
+	var text []byte
+	for len(b) > 0 {
+		n, m, err := d.Next(b)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !s.isClear() {
-			for _, m := range decodeFrame(t, string(s.frame[headroom:len(s.frame)-1])+"]") {
+		b = b[n:]
+		text = append(text, m.Payload...)
+	}
+	return string(text)
+}
+
+// drainFrames builds frames until nothing is due, and returns what they hold as "T S seq" lines.
+func drainFrames(t *testing.T, s *session) []string {
+	t.Helper()
+	var lines []string
+	for !s.isCurrent() {
+		if text := nextFrame(t, s); text != "" {
+			for _, m := range decodeFrame(t, text) {
 				lines = append(lines, fmt.Sprint(m.T, " ", m.S, " ", m.Seq))
 			}
 		}
-		if !more {
-			return lines
-		}
 	}
+	return lines
 }
 
 // TestAddSymbolFromAhead lets a client that is behind add a symbol that it knows already up to a later place.
@@ -58,7 +80,7 @@ func TestAddSymbolFromAhead(t *testing.T) {
 		for i := range 6 {
 			m.Put("sim", trade("SIM:A", uint64(i+1), 100, t0), trade("SIM:B", uint64(i+1), 100, t0))
 		}
-		s := newSession(still(t, m, func(o *Options) { o.Ring = ring }), nil, native)
+		s := newSession(still(t, m, func(o *Options) { o.Ring = ring }), "/v2/tape", manner{})
 		s.subs.sets[chTrades].add("SIM:A", 1)
 		s.main.at = place{pos: 2}
 		from := tape.Cursor{Epoch: m.Epoch, Position: 4, Index: 2}
@@ -91,7 +113,7 @@ func TestDetourWithinRecord(t *testing.T) {
 	for _, ring := range []int{1, 1000} {
 		for from := range int32(6) {
 			for until := range int32(6) {
-				s := newSession(still(t, m, func(o *Options) { o.Ring = ring; o.Limits.Frame = 300 }), nil, native)
+				s := newSession(still(t, m, func(o *Options) { o.Ring = ring; o.Limits.Frame = 300 }), "/v2/tape", manner{})
 				s.subs.sets[chTrades].add("SIM:A", 1)
 				s.main.at = place{pos: 3, index: until}
 				c := place{pos: 2, index: from}.cursor(m.Epoch)
@@ -133,7 +155,7 @@ func TestDamagedStretch(t *testing.T) {
 	for _, rec := range []*tape.Record{m.Records()[0], lost, m.Records()[4]} {
 		g.hub.publish(rec)
 	}
-	s := newSession(g, nil, native)
+	s := newSession(g, "/v2/tape", manner{})
 	s.subs.sets[chTrades].all = true
 	for at, want := range map[place]string{
 		{pos: 1}: "t SIM:A 1,gap * 0,t SIM:A 11",

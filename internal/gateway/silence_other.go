@@ -2,10 +2,7 @@
 
 package gateway
 
-import (
-	"net"
-	"time"
-)
+import "time"
 
 // peerSilence is not known on this system.
-func peerSilence(net.Conn) (silence time.Duration, ok bool) { return 0, false }
+func peerSilence(int) (silence time.Duration, ok bool) { return 0, false }

@@ -8,6 +8,7 @@ import (
 	"sort"
 
 	"tapedeck/internal/tape"
+	"tapedeck/internal/websocket"
 )
 
 // errInternal is wrapped by errors that are neither the client's nor the tape's to mend.
@@ -43,13 +44,13 @@ func (s *session) current() *stretch {
 
 // wants reports whether an event of a block is due to the client in a stretch.
 func (s *session) wants(st *stretch, b *block, ev *event) bool {
-	feed := b.rec.Feed
-	if !s.subs.wants(s.d, feed, ev) || st.only != nil && (!st.only.wants(s.d, feed, ev) || st.less.wants(s.d, feed, ev)) {
+	feed, d := b.rec.Feed, s.manner.dialect
+	if !s.subs.wants(d, feed, ev) || st.only != nil && (!st.only.wants(d, feed, ev) || st.less.wants(d, feed, ev)) {
 		return false
 	}
 	for i := range s.mutes {
 		m := &s.mutes[i]
-		if (place{b.rec.Position, ev.entry}).before(m.until) && m.only.wants(s.d, feed, ev) && !m.less.wants(s.d, feed, ev) {
+		if (place{b.rec.Position, ev.entry}).before(m.until) && m.only.wants(d, feed, ev) && !m.less.wants(d, feed, ev) {
 			return false
 		}
 	}
@@ -70,16 +71,20 @@ func (s *session) refresh(st *stretch) {
 	}
 }
 
-// fill appends to the frame what is due, up to its size. It reports whether more may be due.
-func (s *session) fill(ctx context.Context) (more bool, err error) {
+// errBehind says that a session can go on from the tape only, which the one who asked does not want to wait for.
+var errBehind = errors.New("behind what is in memory")
+
+// fill appends to the parcel what is due, up to the size of a frame. Without the tape it returns errBehind when the ring does not
+// reach back so far.
+func (s *session) fill(ctx context.Context, p *parcel, sc *scratch, tape bool) error {
 	st := s.current()
-	blocks, err := s.ahead(ctx, st)
+	blocks, err := s.ahead(ctx, st, sc, tape)
 	if err != nil || len(blocks) == 0 {
-		return false, err
+		return err
 	}
 	s.refresh(st)
 	for _, b := range blocks {
-		whole := s.copy(st, b)
+		whole := s.copy(st, b, p)
 		if whole && len(st.held) > 0 {
 			st.held[0] = nil
 			st.held = st.held[1:]
@@ -89,28 +94,36 @@ func (s *session) fill(ctx context.Context) (more bool, err error) {
 		}
 	}
 	s.ended(st)
-	s.forget(st)
-	return true, nil
+	st.forget()
+	clear(sc.blocks)
+	return nil
 }
 
 // ahead returns blocks from the place of a stretch on: those of the ring when it reaches back so far, else what the tape
 // gives at once. None are returned when the place has not come yet.
-func (s *session) ahead(ctx context.Context, st *stretch) ([]*block, error) {
+func (s *session) ahead(ctx context.Context, st *stretch, sc *scratch, tape bool) ([]*block, error) {
 	if len(st.held) > 0 {
+		if !tape {
+			return nil, errBehind
+		}
 		return st.held, nil
 	}
-	blocks, ok := s.g.hub.from(st.at.pos, s.blocks[:0], 64)
-	s.blocks = blocks
+	blocks, ok := s.g.hub.from(st.at.pos, sc.blocks[:0], 64)
+	sc.blocks = blocks
 	if ok {
 		s.lag(false)
 		return blocks, nil
 	}
 	s.lag(true)
-	if err := s.g.catchUps.acquire(ctx); err != nil {
-		return nil, err
+	if !tape {
+		return nil, errBehind
 	}
-	defer s.g.catchUps.release()
-	blocks, err := s.g.hub.read(ctx, st.at.pos)
+	return st.read(ctx, s.g.hub)
+}
+
+// read reads ahead from the tape.
+func (st *stretch) read(ctx context.Context, h *hub) ([]*block, error) {
+	blocks, err := h.read(ctx, st.at.pos)
 	var trimmed *tape.TrimmedError
 	if err != nil && !errors.As(err, &trimmed) && !errors.Is(err, tape.ErrUnavailable) && !errors.Is(err, tape.ErrClosed) && ctx.Err() == nil {
 		return nil, fmt.Errorf("%w: %w", errInternal, err)
@@ -120,9 +133,7 @@ func (s *session) ahead(ctx context.Context, st *stretch) ([]*block, error) {
 }
 
 // forget lets go of blocks, so that a session that waits for its client holds little.
-func (s *session) forget(st *stretch) {
-	clear(s.blocks)
-	s.blocks = s.blocks[:0]
+func (st *stretch) forget() {
 	n := 0
 	for i, b := range st.held {
 		if n += len(b.rec.Entries); n > heldEntries {
@@ -135,7 +146,7 @@ func (s *session) forget(st *stretch) {
 
 // copy appends the events of a block that are due, and moves the stretch on. It reports whether it came to the end of the block:
 // it stops between two entries when the frame is full, and at the end of a detour.
-func (s *session) copy(st *stretch, b *block) (whole bool) {
+func (s *session) copy(st *stretch, b *block, p *parcel) (whole bool) {
 	i := 0
 	if st.at.pos == b.rec.Position && st.at.index > 0 {
 		i = sort.Search(len(b.events), func(i int) bool { return b.events[i].entry >= st.at.index })
@@ -149,7 +160,7 @@ func (s *session) copy(st *stretch, b *block) (whole bool) {
 			}
 		}
 	}
-	run := run{s: s, st: st, b: b, from: -1}
+	run := run{s: s, p: p, b: b, from: -1, alone: s.manner.dialect == prices || len(st.held) > 0}
 	for last := int32(-1); i < end; i++ {
 		ev := &b.events[i]
 		if ev.entry != last && run.size(i) >= s.g.opt.Limits.Frame {
@@ -175,17 +186,18 @@ func (s *session) copy(st *stretch, b *block) (whole bool) {
 
 // run is events in a row that are due. In a block of the ring, which is encoded for all sessions at once, they are one copy.
 type run struct {
-	s    *session
-	st   *stretch
-	b    *block
-	from int // first event of the run; -1 when there is none
+	s     *session
+	p     *parcel
+	b     *block
+	from  int  // first event of the run; -1 when there is none
+	alone bool // events are added one by one: the block is this session's own, or each event is a frame
 }
 
-// size is what the frame has come to before event i.
+// size is what the message has come to before event i.
 func (r *run) size(i int) int {
-	n := len(r.s.frame)
+	n := r.p.size()
 	if r.from >= 0 {
-		text := r.b.in(r.s.d)
+		text := r.b.in(r.s.manner.dialect, r.s.manner.format)
 		n += int(text.at[i] - text.at[r.from])
 	}
 	return n
@@ -193,12 +205,9 @@ func (r *run) size(i int) int {
 
 // add takes in event i.
 func (r *run) add(i int) {
-	if r.s.d == prices || len(r.st.held) > 0 {
-		r.s.append(r.st, r.b, i)
+	if r.alone {
+		r.s.append(r.p, r.b, i, r.s.manner.dialect == prices)
 		return
-	}
-	if c := r.b.events[i].channel; c == chTrades || c == chQuotes {
-		r.s.ticks++
 	}
 	if r.from < 0 {
 		r.from = i
@@ -210,41 +219,43 @@ func (r *run) end(i int) {
 	if r.from < 0 {
 		return
 	}
-	text := r.b.in(r.s.d)
-	if data := text.data[text.at[r.from]:text.at[i]]; len(data) > 0 {
-		if r.s.isClear() {
-			r.s.frame = append(r.s.frame, '[')
+	text := r.b.in(r.s.manner.dialect, r.s.manner.format)
+	r.p.buf = append(r.p.buf, text.data[text.at[r.from]:text.at[i]]...)
+	for j := r.from; j < i; j++ {
+		if text.at[j+1] > text.at[j] {
+			r.p.count(&r.b.events[j])
 		}
-		r.s.frame = append(r.s.frame, data...)
 	}
 	r.from = -1
 }
 
-// append appends event i of a block to the frame. Blocks of the ring are encoded for all sessions at once.
-func (s *session) append(st *stretch, b *block, i int) {
-	empty := s.isClear()
-	if empty && s.d != prices {
-		s.frame = append(s.frame, '[')
+// count counts the message of an event.
+func (p *parcel) count(ev *event) {
+	p.messages++
+	if ev.channel <= chQuotes {
+		p.ticks++
 	}
-	before := len(s.frame)
+}
+
+// append appends event i of a block to the parcel. A block of the ring is encoded for all sessions at once, the session's own only as
+// far as it is sent.
+func (s *session) append(p *parcel, b *block, i int, shared bool) {
+	before := len(p.buf)
+	m := s.manner
 	switch {
-	case s.d == prices:
-		// A message each, without the comma.
-		text := b.in(s.d)
-		s.frame = appendFrame(s.frame, frameText, text.data[text.at[i]:text.at[i+1]-1])
-	case len(st.held) > 0:
-		s.frame = b.append(s.frame, s.d, i)
-	default:
-		text := b.in(s.d)
-		s.frame = append(s.frame, text.data[text.at[i]:text.at[i+1]]...)
-	}
-	if len(s.frame) == before { // the dialect has no message for it
-		if empty {
-			s.frame = s.frame[:headroom]
+	case m.dialect == prices:
+		text := b.in(m.dialect, m.format)
+		if data := text.data[text.at[i]:text.at[i+1]]; len(data) > 0 {
+			// A message each, without the comma.
+			p.buf = websocket.AppendFrame(p.buf, websocket.OpText, data[:len(data)-1])
 		}
-		return
+	case shared:
+		text := b.in(m.dialect, m.format)
+		p.buf = append(p.buf, text.data[text.at[i]:text.at[i+1]]...)
+	default:
+		p.buf = b.append(p.buf, m.dialect, m.format, i)
 	}
-	if c := b.events[i].channel; c == chTrades || c == chQuotes {
-		s.ticks++
+	if len(p.buf) > before {
+		p.count(&b.events[i])
 	}
 }

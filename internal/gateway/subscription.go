@@ -1,9 +1,12 @@
 package gateway
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"tapedeck/internal/market"
@@ -60,6 +63,31 @@ type subscriptions struct {
 	sets  [listed]set
 	feeds map[string]bool // feeds of the symbols; what is said of a whole feed concerns the client then
 	known int64           // size of the directory when names were last looked up
+	sum   *filter         // of what is known; nil until it is asked for
+}
+
+// filter stands for what a client wants: those with the same one want the same of every block.
+type filter [sha256.Size]byte
+
+// filter returns the filter of the symbols that are known.
+func (s *subscriptions) filter() filter {
+	if s.sum == nil {
+		var b []byte
+		for i := range s.sets {
+			c := &s.sets[i]
+			ids := c.ids
+			for len(ids) > 0 && ids[len(ids)-1] == 0 {
+				ids = ids[:len(ids)-1]
+			}
+			b = binary.AppendUvarint(strconv.AppendBool(b, c.all), uint64(len(ids)))
+			for _, word := range ids {
+				b = binary.LittleEndian.AppendUint64(b, word)
+			}
+		}
+		sum := filter(sha256.Sum256(b))
+		s.sum = &sum
+	}
+	return *s.sum
 }
 
 func (s *subscriptions) empty() bool {
@@ -194,7 +222,7 @@ func (s *subscriptions) refresh(h *hub) {
 func (s *subscriptions) resolve(h *hub) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	s.feeds = make(map[string]bool)
+	s.feeds, s.sum = make(map[string]bool), nil
 	for i := range s.sets {
 		c := &s.sets[i]
 		for name, id := range c.names {

@@ -114,7 +114,7 @@ func TestWire(t *testing.T) {
 				continue
 			}
 			written[name] = true
-			text := b.append([]byte{'['}, native, i)
+			text := b.append([]byte{'['}, native, asText, i)
 			text[len(text)-1] = ']'
 			golden(t, name+".json", string(text))
 			if name == "trade-coinbase" || name == "trade-alpaca" || name == "alert" {

@@ -1,0 +1,269 @@
+package gateway
+
+import (
+	"context"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// soloist drives one session with goroutines of its own: where there are no shards, for connections that are more than a socket (TLS),
+// and when Options.Portable says so. It may wait for its client, so it costs a stack and a buffer, and a system call for each wait.
+type soloist struct {
+	*session
+	conn    net.Conn
+	input   chan []byte
+	taken   chan struct{} // input may be used again
+	heard   atomic.Int64  // when the client last sent anything, in ns since 1970
+	busy    atomic.Bool   // a write waits for the client to read
+	parcel  parcel
+	scratch scratch
+}
+
+// solo drives a session until it ends. It closes the connection; ctx cuts it.
+func (g *Gateway) solo(ctx context.Context, s *session, conn net.Conn, early []byte) {
+	l := &soloist{session: s, conn: conn, input: make(chan []byte), taken: make(chan struct{})}
+	l.heard.Store(time.Now().UnixNano())
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // whatever anybody does with it
+	var wg sync.WaitGroup
+	wg.Go(func() { l.listen(ctx) })
+	unwatch := l.watch()
+	if len(early) > 0 {
+		s.hear(early, time.Now())
+	}
+	l.play(ctx)
+	l.hang(ctx)
+	unwatch()
+	stop()
+	_ = conn.Close() // it is the end either way
+	for range l.input {
+		l.taken <- struct{}{}
+	}
+	wg.Wait()
+	s.closed()
+}
+
+// listen hands over what the client sends until the connection ends.
+func (l *soloist) listen(ctx context.Context) {
+	defer close(l.input)
+	buf := make([]byte, 4<<10)
+	for {
+		n, err := l.conn.Read(buf)
+		if n > 0 {
+			l.heard.Store(time.Now().UnixNano())
+			select {
+			case l.input <- buf[:n]:
+				<-l.taken
+			case <-ctx.Done():
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// watch ends the connection once the client is found to be gone. The function that it returns ends the watch and waits for it.
+func (l *soloist) watch() (stop func()) {
+	every := l.g.opt.Ping
+	var (
+		mu    sync.Mutex
+		timer *time.Timer
+		done  bool
+	)
+	mu.Lock()
+	defer mu.Unlock()
+	timer = time.AfterFunc(every, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case done:
+		case l.g.isDead(time.Now(), time.Unix(0, l.heard.Load()), l.busy.Load(), l.silence):
+			_ = l.conn.Close() // play notices
+		default:
+			timer.Reset(every)
+		}
+	})
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		done = true
+		timer.Stop()
+	}
+}
+
+// silence asks the system, if the connection is a socket.
+func (l *soloist) silence() (d time.Duration, ok bool) {
+	sc, is := l.conn.(syscall.Conn)
+	if !is {
+		return 0, false
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return 0, false
+	}
+	if raw.Control(func(fd uintptr) { d, ok = l.g.silence(int(fd)) }) != nil {
+		return 0, false
+	}
+	return d, ok
+}
+
+// play writes what is due until the session ends or the connection does.
+func (l *soloist) play(ctx context.Context) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	always := make(chan struct{})
+	close(always)
+	var retry time.Time
+	for {
+		news := l.g.hub.news()
+		now := time.Now()
+		until := l.duties(now)
+		for len(l.asked) > 0 {
+			l.answer(ctx)
+		}
+		if !l.write(l.unsent()) {
+			return
+		}
+		due := l.wantsTicks() && !l.isCurrent()
+		closing := l.g.isClosing()
+		if l.end == nil && closing && (!due || l.behind || l.manner.cursors || l.manner.latest) {
+			l.goodbye()
+			continue
+		}
+		if l.end != nil {
+			return
+		}
+		var once <-chan struct{}
+		wait := l.due
+		if !l.manner.latest {
+			wait = retry
+		}
+		if due && now.Before(wait) {
+			news = nil
+			if wait.Before(until) {
+				until = wait
+			}
+		} else if due {
+			again, ok := l.deliver(ctx)
+			if !ok {
+				return
+			}
+			retry = again
+			once = always
+		}
+		timer.Reset(time.Until(until))
+		select {
+		case p, ok := <-l.input:
+			if !ok {
+				return
+			}
+			l.hear(p, time.Now())
+			l.taken <- struct{}{}
+		case <-ctx.Done():
+			return
+		case <-once:
+		case <-news:
+		case <-timer.C:
+		case <-l.closingOnce(closing):
+		}
+	}
+}
+
+// closingOnce returns the channel that tells of the end, unless that is known.
+func (l *soloist) closingOnce(known bool) <-chan struct{} {
+	if known {
+		return nil
+	}
+	return l.g.closing
+}
+
+// deliver builds what is due, and writes it. It returns when to try again if that is not at once; ok is false when the client cannot
+// be written to.
+func (l *soloist) deliver(ctx context.Context) (retry time.Time, ok bool) {
+	from, detours := l.current().at, len(l.detours)
+	err := l.compose(ctx, &l.parcel, &l.scratch, false)
+	if err != nil {
+		if l.g.catchUps.acquire(ctx) != nil {
+			return time.Time{}, false
+		}
+		err = l.compose(ctx, &l.parcel, &l.scratch, true)
+		l.g.catchUps.release()
+	}
+	now := time.Now()
+	switch {
+	case err != nil && isForNow(err):
+		return now.Add(retryAfter), true
+	case err != nil:
+		l.failed(ctx, err)
+		return time.Time{}, true
+	}
+	b := l.parcel.bytes()
+	if len(b) == 0 {
+		if len(l.detours) == detours && l.current().at == from {
+			return now.Add(time.Millisecond), true // what is next is not in the ring yet
+		}
+		return time.Time{}, true
+	}
+	if l.manner.latest {
+		l.paced(now)
+	}
+	l.g.metrics.ticks.Add(float64(l.parcel.ticks))
+	ok = l.write(b)
+	if cap(l.parcel.buf) > 4<<10 {
+		l.parcel.buf, l.scratch = nil, scratch{} // a session that waits holds little
+	}
+	return time.Time{}, ok
+}
+
+// write writes whole frames. It waits for as long as the client does not read.
+func (l *soloist) write(b []byte) bool {
+	if len(b) == 0 {
+		return true
+	}
+	l.busy.Store(true)
+	l.g.metrics.waiting.Inc()
+	defer l.g.metrics.waiting.Dec()
+	defer l.busy.Store(false)
+	if _, err := l.conn.Write(b); err != nil {
+		return false
+	}
+	l.g.metrics.writes.Inc()
+	l.g.metrics.bytes.Add(float64(len(b)))
+	return true
+}
+
+// hang waits a moment for the client to close, after a goodbye.
+func (l *soloist) hang(ctx context.Context) {
+	if l.end == nil {
+		switch {
+		case ctx.Err() != nil:
+			l.leave(&leave{label: "shutdown"})
+		case l.g.isDead(time.Now(), time.Unix(0, l.heard.Load()), false, l.silence):
+			l.leave(&leave{label: "dead"})
+		}
+		return
+	}
+	half, ok := l.conn.(interface{ CloseWrite() error })
+	if l.end.code == 0 || !l.write(l.unsent()) || !ok || half.CloseWrite() != nil {
+		return
+	}
+	timer := time.NewTimer(lingers)
+	defer timer.Stop()
+	for {
+		select {
+		case _, ok := <-l.input:
+			if !ok {
+				return
+			}
+			l.taken <- struct{}{}
+		case <-timer.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}

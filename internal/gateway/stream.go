@@ -1,0 +1,121 @@
+package gateway
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+
+	"tapedeck/internal/websocket"
+)
+
+// stream serves a WebSocket.
+func (g *Gateway) stream(mux *http.ServeMux, pattern string, d dialect) {
+	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		m, p := g.mayStream(r, pattern, d)
+		if p != nil {
+			g.refuseStream(w, p)
+			return
+		}
+		who, p := g.admit(r)
+		if p != nil {
+			g.refuseStream(w, p)
+			return
+		}
+		// Before the handshake is answered: what comes after it is due to the client.
+		now := place{pos: g.opt.Tape.Bounds().Last + 1}
+		up, err := websocket.Accept(w, r, websocket.UpgradeOptions{Deflate: !g.opt.Uncompressed})
+		if err != nil {
+			g.metrics.refused.WithLabelValues("handshake").Inc()
+			g.exit(who)
+			return
+		}
+		m.deflate = up.Deflate
+		s := newSession(g, pattern, m)
+		if d == prices {
+			s.watchPrices(r.URL.Query().Get("symbol"), now)
+		}
+		g.begin(s, r, up.Conn, up.Early, who)
+	})
+}
+
+// refuseStream answers a handshake that is refused.
+func (g *Gateway) refuseStream(w http.ResponseWriter, p *problem) {
+	g.metrics.refused.WithLabelValues(status(p.status)).Inc()
+	p.write(w)
+}
+
+// admit counts a client in, or says why it may not come in.
+func (g *Gateway) admit(r *http.Request) (guest, *problem) {
+	who := guest{principal: r.Header.Get("APCA-API-KEY-ID")}
+	who.address, who.loopback = g.guard.client(r)
+	if no := g.enter(who); no != nil {
+		return who, &problem{status: no.status, detail: no.detail, retry: 5}
+	}
+	return who, nil
+}
+
+// begin gives a session whose handshake is answered to who drives it: to a shard if it can, else it stays with this goroutine.
+func (g *Gateway) begin(s *session, r *http.Request, conn net.Conn, early []byte, who guest) {
+	s.opened(r)
+	if n := uint64(len(g.shards)); n > 0 {
+		if len(early) > 0 {
+			s.hear(early, s.heard)
+		}
+		if g.shards[g.shared.Add(1)%n].adopt(s, conn, who) {
+			return
+		}
+		early = nil
+	}
+	defer g.exit(who)
+	g.solo(g.cut, s, conn, early)
+}
+
+// mayStream looks at a handshake before it is answered.
+func (g *Gateway) mayStream(r *http.Request, pattern string, d dialect) (manner, *problem) {
+	m := manner{dialect: d}
+	switch {
+	case r.Method != http.MethodGet:
+		return m, &problem{status: http.StatusMethodNotAllowed, parameter: "method", value: r.Method, detail: "a stream is opened with GET", allow: "GET"}
+	case !g.guard.mayStream(r):
+		return m, &problem{
+			status: http.StatusForbidden, parameter: "Origin", value: strings.Join(r.Header.Values("Origin"), " "),
+			detail: "this web page may not open streams; an operator can add it to the allowed origins",
+		}
+	case !strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
+		return m, &problem{status: http.StatusUpgradeRequired, parameter: "Upgrade", value: r.Header.Get("Upgrade"), detail: pattern + " is a WebSocket"}
+	case !g.isStarted() || g.isClosing():
+		return m, &problem{status: http.StatusServiceUnavailable, detail: "the server is starting or shutting down", retry: 1}
+	}
+	known := "encoding"
+	if d == prices {
+		known = "symbol"
+	}
+	p, err := parseParams(r, known)
+	encoding := ""
+	if err == nil && d != prices {
+		encoding, err = p.choice("encoding", "json", "msgpack")
+	}
+	if text, ok := p["symbol"]; ok && err == nil {
+		_, err = g.symbol("symbol", text)
+	}
+	if no, ok := errors.AsType[*problem](err); ok {
+		return m, no
+	}
+	_, said := p["encoding"]
+	if d != prices && (encoding == "msgpack" || !said && strings.Contains(r.Header.Get("Content-Type"), "msgpack")) {
+		m.format = asPacked
+	}
+	return m, nil
+}
+
+// watchPrices sets what /ws/prices is asked for by its address: the trades of a symbol, or all, from a place on.
+func (s *session) watchPrices(symbol string, from place) {
+	s.subs.known = -1
+	if symbol == "" {
+		s.subs.sets[chTrades].all = true
+	} else if id, name, _ := s.g.hub.find(symbol); id != 0 {
+		s.subs.sets[chTrades].add(string(name), id)
+	}
+	s.main.at = from
+}
