@@ -120,11 +120,9 @@ func (d *Decoder) next(p []byte) (n int, m Message, fault *Error) {
 				return n, m, fault
 			}
 		}
-		chunk := p[n:]
-		if len(chunk) > d.left {
-			chunk = chunk[:d.left:d.left]
-		}
-		n += len(chunk)
+		end := n + min(len(p)-n, d.left)
+		chunk := p[n:end:end] // an append to a payload does not reach what follows it
+		n = end
 		d.left -= len(chunk)
 		if !d.client {
 			mask(chunk, d.key)

@@ -2,6 +2,8 @@ package websocket
 
 import (
 	"bytes"
+	"errors"
+	"runtime"
 	"strings"
 	"testing"
 	"unsafe"
@@ -53,15 +55,15 @@ func streams() []stream {
 		{name: "half a message", in: client(fin|1, "hello")[:8], half: true},
 		{name: "half a header", in: client(fin|2, long)[:3], half: true},
 
-		{name: "fragments", in: join(client(1, "Hel"), client(fin|0, "lo")), out: []Message{text("Hello")}},
-		{name: "empty fragments", in: join(client(2, ""), client(0, ""), client(fin|0, "")), out: []Message{blob("")}},
-		{name: "last fragment is all", in: join(client(1, ""), client(fin|0, "Hello"), client(fin|1, "x")), out: []Message{text("Hello"), text("x")}},
+		{name: "fragments", in: join(client(1, "Hel"), client(fin, "lo")), out: []Message{text("Hello")}},
+		{name: "empty fragments", in: join(client(2, ""), client(0, ""), client(fin, "")), out: []Message{blob("")}},
+		{name: "last fragment is all", in: join(client(1, ""), client(fin, "Hello"), client(fin|1, "x")), out: []Message{text("Hello"), text("x")}},
 		{name: "fragment that waits", in: join(client(1, "Hel"), client(0, "lo")), half: true},
-		{name: "control between fragments", in: join(client(1, "Hel"), client(fin|9, "p"), client(0, "l"), client(fin|10, "q"), client(fin|0, "o")), out: []Message{ping("p"), pong("q"), text("Hello")}},
-		{name: "fragments to the limit", in: join(client(1, half), client(0, half), client(fin|0, "")), out: []Message{text(half + half)}},
-		{name: "fragments over the limit", in: join(client(1, half), client(0, half), client(fin|0, "x")), code: CodeTooBig},
-		{name: "continuation of nothing", in: client(fin|0, "x"), code: CodeProtocol},
-		{name: "continuation of a finished message", in: join(client(fin|1, "a"), client(fin|0, "x")), out: []Message{text("a")}, code: CodeProtocol},
+		{name: "control between fragments", in: join(client(1, "Hel"), client(fin|9, "p"), client(0, "l"), client(fin|10, "q"), client(fin, "o")), out: []Message{ping("p"), pong("q"), text("Hello")}},
+		{name: "fragments to the limit", in: join(client(1, half), client(0, half), client(fin, "")), out: []Message{text(half + half)}},
+		{name: "fragments over the limit", in: join(client(1, half), client(0, half), client(fin, "x")), code: CodeTooBig},
+		{name: "continuation of nothing", in: client(fin, "x"), code: CodeProtocol},
+		{name: "continuation of a finished message", in: join(client(fin|1, "a"), client(fin, "x")), out: []Message{text("a")}, code: CodeProtocol},
 		{name: "text within a fragmented message", in: join(client(1, "a"), client(fin|1, "x")), code: CodeProtocol},
 		{name: "binary within a fragmented message", in: join(client(1, "a"), client(2, "x")), code: CodeProtocol},
 
@@ -71,7 +73,7 @@ func streams() []stream {
 		{name: "RSV2 where compression was agreed on", in: client(fin|0x60|1, "x"), deflate: true, code: CodeProtocol},
 		{name: "RSV1 on a ping", in: client(fin|0x40|9, "x"), deflate: true, code: CodeProtocol},
 		{name: "RSV1 on a close", in: client(fin|0x40|8, ""), deflate: true, code: CodeProtocol},
-		{name: "RSV1 on a continuation", in: join(client(1, "a"), client(fin|0x40|0, "x")), deflate: true, code: CodeProtocol},
+		{name: "RSV1 on a continuation", in: join(client(1, "a"), client(fin|0x40, "x")), deflate: true, code: CodeProtocol},
 		{name: "opcode 3", in: client(fin|3, "x"), code: CodeProtocol},
 		{name: "opcode 7", in: client(fin|7, ""), code: CodeProtocol},
 		{name: "opcode 11", in: client(fin|11, ""), code: CodeProtocol},
@@ -80,7 +82,7 @@ func streams() []stream {
 		{name: "no mask", in: server(fin|1, "x"), code: CodeProtocol},
 		{name: "no mask on a ping", in: server(fin|9, ""), code: CodeProtocol},
 		{name: "server's frame", in: server(fin|1, "x"), client: true, out: []Message{text("x")}},
-		{name: "server's fragments", in: join(server(1, long), server(fin|0, long)), client: true, out: []Message{text(long + long)}},
+		{name: "server's fragments", in: join(server(1, long), server(fin, long)), client: true, out: []Message{text(long + long)}},
 		{name: "server that masks", in: client(fin|1, "x"), client: true, code: CodeProtocol},
 
 		{name: "length in 16 bits that fits 7", in: frame{first: fin | 2, payload: []byte(long[:125]), key: &testKey, form: 2}.append(nil), code: CodeProtocol},
@@ -92,14 +94,14 @@ func streams() []stream {
 		{name: "length of 2^63-1", in: claiming(fin|2, 1<<63-1), code: CodeTooBig},
 		{name: "length of 2^63", in: claiming(fin|2, 1<<63), code: CodeProtocol},
 		{name: "length of 2^64-1", in: claiming(fin|1, 1<<64-1), code: CodeProtocol},
-		{name: "length of 2^63-1 of a continuation", in: join(client(2, "x"), claiming(fin|0, 1<<63-1)), code: CodeTooBig},
+		{name: "length of 2^63-1 of a continuation", in: join(client(2, "x"), claiming(fin, 1<<63-1)), code: CodeTooBig},
 		{name: "length of 2^62, compressed", in: claiming(fin|rsv1|2, 1<<62), deflate: true, code: CodeTooBig},
 
 		{name: "ping", in: client(fin|9, "are you there"), out: []Message{ping("are you there")}},
 		{name: "ping of 125", in: client(fin|9, long[:125]), out: []Message{ping(long[:125])}},
 		{name: "ping of 126", in: client(fin|9, long[:126]), code: CodeProtocol},
 		{name: "close of 2^64-1", in: claiming(fin|8, 1<<64-1), code: CodeProtocol},
-		{name: "fragmented ping", in: join(client(9, "a"), client(fin|0, "b")), code: CodeProtocol},
+		{name: "fragmented ping", in: join(client(9, "a"), client(fin, "b")), code: CodeProtocol},
 		{name: "fragmented close", in: client(8, ""), code: CodeProtocol},
 
 		{name: "close", in: client(fin|8, "\x03\xe8bye"), out: []Message{closing(1000, "bye")}},
@@ -111,10 +113,10 @@ func streams() []stream {
 		{name: "close with a reason that is cut", in: client(fin|8, "\x03\xe8\xe2\x82"), code: CodeInvalid},
 
 		{name: "text", in: client(fin|1, "κόσμε €𐍈"), out: []Message{text("κόσμε €𐍈")}},
-		{name: "text cut within a character", in: join(client(1, "\xf0\x90"), client(0, "\x8d"), client(fin|0, "\x88")), out: []Message{text("𐍈")}},
+		{name: "text cut within a character", in: join(client(1, "\xf0\x90"), client(0, "\x8d"), client(fin, "\x88")), out: []Message{text("𐍈")}},
 		{name: "text that ends within a character", in: client(fin|1, "x\xe2\x82"), code: CodeInvalid},
-		{name: "fragments that end within a character", in: join(client(1, "x\xe2"), client(fin|0, "\x82")), code: CodeInvalid},
-		{name: "fragments that go wrong in a character", in: join(client(1, "x\xe2"), client(fin|0, "y\x82")), code: CodeInvalid},
+		{name: "fragments that end within a character", in: join(client(1, "x\xe2"), client(fin, "\x82")), code: CodeInvalid},
+		{name: "fragments that go wrong in a character", in: join(client(1, "x\xe2"), client(fin, "y\x82")), code: CodeInvalid},
 		{name: "wrong byte in a fragment", in: client(1, "x\xffy"), code: CodeInvalid},
 		{name: "overlong", in: client(fin|1, "\xc0\xaf"), code: CodeInvalid},
 		{name: "surrogate", in: client(fin|1, "\xed\xa0\x80"), code: CodeInvalid},
@@ -126,7 +128,7 @@ func streams() []stream {
 		{name: "character begins", in: client(1, "x\xed\x9f"), half: true},
 
 		{name: "RFC 7692 7.2.3.1 hello", in: client(fin|rsv1|1, "\xf2\x48\xcd\xc9\xc9\x07\x00"), deflate: true, out: []Message{text("Hello")}},
-		{name: "RFC 7692 7.2.3.1 fragments", in: join(client(rsv1|1, "\xf2\x48\xcd"), client(fin|0, "\xc9\xc9\x07\x00")), deflate: true, out: []Message{text("Hello")}},
+		{name: "RFC 7692 7.2.3.1 fragments", in: join(client(rsv1|1, "\xf2\x48\xcd"), client(fin, "\xc9\xc9\x07\x00")), deflate: true, out: []Message{text("Hello")}},
 		{name: "RFC 7692 7.2.3.3 stored", in: client(fin|rsv1|1, "\x00\x05\x00\xfa\xffHello\x00"), deflate: true, out: []Message{text("Hello")}},
 		{name: "RFC 7692 7.2.3.4 last block", in: client(fin|rsv1|1, "\xf3\x48\xcd\xc9\xc9\x07\x00\x00"), deflate: true, out: []Message{text("Hello")}},
 		{name: "RFC 7692 7.2.3.5 two blocks", in: client(fin|rsv1|1, "\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00"), deflate: true, out: []Message{text("Hello")}},
@@ -140,12 +142,12 @@ func streams() []stream {
 		{name: "compressed to the limit", in: client(fin|rsv1|1, deflated(longer)), deflate: true, out: []Message{text(longer)}},
 		{name: "compressed over the limit", in: client(fin|rsv1|1, deflated(longer+"x")), deflate: true, code: CodeTooBig},
 		{name: "deflate bomb", in: client(fin|rsv1|1, deflated(zeros)), deflate: true, code: CodeTooBig},
-		{name: "deflate bomb in fragments", in: join(client(rsv1|2, deflated(zeros)[:500]), client(fin|0, deflated(zeros)[500:])), deflate: true, code: CodeTooBig},
+		{name: "deflate bomb in fragments", in: join(client(rsv1|2, deflated(zeros)[:500]), client(fin, deflated(zeros)[500:])), deflate: true, code: CodeTooBig},
 		{name: "damaged", in: client(fin|rsv1|1, "\xff\xff\xff"), deflate: true, code: CodeInvalid},
 		{name: "cut", in: client(fin|rsv1|1, deflated(long)[:8]), deflate: true, code: CodeInvalid},
 		{name: "compressed text that is not UTF-8", in: client(fin|rsv1|1, deflated("x\xff")), deflate: true, code: CodeInvalid},
 		{name: "compressed binary", in: client(fin|rsv1|2, deflated("x\xff")), deflate: true, out: []Message{blob("x\xff")}},
-		{name: "control between compressed fragments", in: join(client(rsv1|1, deflated(long)[:4]), client(fin|9, "p"), client(fin|0, deflated(long)[4:])), deflate: true, out: []Message{ping("p"), text(long)}},
+		{name: "control between compressed fragments", in: join(client(rsv1|1, deflated(long)[:4]), client(fin|9, "p"), client(fin, deflated(long)[4:])), deflate: true, out: []Message{ping("p"), text(long)}},
 	}
 }
 
@@ -216,7 +218,7 @@ func TestDecoderStaysDead(t *testing.T) {
 	d := NewDecoder(DecoderOptions{})
 	_, _, first := d.Next(client(fin|3, ""))
 	n, m, again := d.Next(client(fin|1, "hello"))
-	if first == nil || again != first || n != 0 || m.Op != 0 {
+	if first == nil || !errors.Is(again, first) || n != 0 || m.Op != 0 {
 		t.Fatalf("got %d bytes, %+v and %v after %v", n, m, again, first)
 	}
 }
@@ -242,7 +244,7 @@ func TestDecoderKeepsWhatCame(t *testing.T) {
 func TestDecoderHoldsNothingWhenIdle(t *testing.T) {
 	d := NewDecoder(DecoderOptions{Deflate: true})
 	for _, in := range [][]byte{
-		join(client(1, "Hel"), client(fin|0, "lo")),
+		join(client(1, "Hel"), client(fin, "lo")),
 		client(fin|rsv1|1, deflated("hello")),
 		client(fin|9, "ping"),
 	} {
@@ -259,7 +261,7 @@ func TestDecoderHoldsNothingWhenIdle(t *testing.T) {
 		t.Errorf("got %q and %q within a message", d.buf, d.ctl)
 	}
 	d.Release()
-	if got := decode(d, client(fin|0, "lo"), func() int { return 1 }); !cmp.Equal(got.Messages, []Message{text("Hello")}, bytewise) {
+	if got := decode(d, client(fin, "lo"), func() int { return 1 }); !cmp.Equal(got.Messages, []Message{text("Hello")}, bytewise) {
 		t.Errorf("got %+v after a release within a message", got)
 	}
 }
@@ -286,6 +288,24 @@ func TestDecoderWithoutAllocations(t *testing.T) {
 		if got > c.want && !raceEnabled {
 			t.Errorf("%s: %v allocations, want %v", name, got, c.want)
 		}
+	}
+}
+
+// A message that inflates a thousandfold costs its limit and no more.
+func TestDecoderBombIsFlat(t *testing.T) {
+	var shared Inflaters
+	bomb := client(fin|rsv1|2, deflated(strings.Repeat("\x00", 64<<20)))
+	d := NewDecoder(DecoderOptions{Limit: 1 << 20, Deflate: true, Inflaters: &shared})
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, _, err := d.Next(bomb)
+	runtime.ReadMemStats(&after)
+	var fault *Error
+	if !errors.As(err, &fault) || fault.Code != CodeTooBig {
+		t.Errorf("got %v", err)
+	}
+	if got := after.TotalAlloc - before.TotalAlloc; got > 3<<20 {
+		t.Errorf("%d bytes were allocated for a limit of 1 MiB", got)
 	}
 }
 

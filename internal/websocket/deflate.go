@@ -19,7 +19,7 @@ func (s *sink) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// NewDeflater returns a Deflater, which holds several hundred KiB: one for each goroutine that compresses, not for each connection.
+// NewDeflater returns a Deflater, which holds about 800 KiB: one for each goroutine that compresses, not for each connection.
 func NewDeflater() *Deflater {
 	z := new(Deflater)
 	w, err := flate.NewWriter(&z.out, flate.BestSpeed)
