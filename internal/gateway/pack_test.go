@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"math"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/tinylib/msgp/msgp"
 
 	"tapedeck/internal/market"
@@ -469,4 +471,76 @@ func FuzzPackAnswer(f *testing.F) {
 			sameMessage(t, dialects, text, got)
 		}
 	})
+}
+
+// packed is a client that speaks MessagePack.
+type packed struct{ *client }
+
+// say sends a request of JSON in MessagePack, in fragments, as the SDK for Python does.
+func (c packed) say(text string) {
+	c.t.Helper()
+	w, err := c.ws.Writer(c.t.Context(), websocket.MessageBinary)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	data := packAnswer(nil, []byte(text))
+	for _, part := range [][]byte{data[:len(data)/2], data[len(data)/2:]} {
+		if _, err := w.Write(part); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// wantPacked reads the next message and compares it with JSON.
+func (c packed) wantPacked(text string) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), 20*time.Second)
+	defer cancel()
+	kind, data, err := c.ws.Read(ctx)
+	if err != nil || kind != websocket.MessageBinary {
+		c.t.Fatalf("got %v %q, %v, want a binary message", kind, data, err)
+	}
+	sameMessage(c.t, native, []byte(text), data)
+}
+
+// TestPackedStream speaks MessagePack with the native stream, which has what no SDK knows, and JSON in between.
+func TestPackedStream(t *testing.T) {
+	m := newMemTape()
+	m.Put("sim", trade("SIM:AAPL", 1, 18700, t0))
+	b := serve(t, m, nil)
+	c := packed{b.dial("/v2/tape?encoding=msgpack")}
+	c.wantPacked(`[{"T":"success","msg":"connected"}]`)
+	c.say(`{"action":"auth","key":"k","secret":"s"}`)
+	c.wantPacked(`[{"T":"success","msg":"authenticated"}]`)
+	c.say(`{"action":"subscribe","trades":["SIM:AAPL","SIM:NEW"],"cursor":true}`)
+	c.wantPacked(`[{"T":"subscription","trades":["SIM:AAPL","SIM:NEW"],"quotes":[],"bars":[],"updatedBars":[],"dailyBars":[],"statuses":[],` +
+		`"alerts":[],"lulds":[],"corrections":["SIM:AAPL","SIM:NEW"],"cancelErrors":["SIM:AAPL","SIM:NEW"]}]`)
+	c.wantPacked(`[{"T":"status","S":"SIM:NEW","state":"unknown"}]`)
+	m.Put("sim", trade("SIM:AAPL", 2, 18742, t0+1), market.Gap{Symbol: "SIM:AAPL", From: t0, To: t0 + 1, Reason: "connection lost"}.Entry())
+	place := tape.Cursor{Epoch: m.Epoch, Position: m.Bounds().Last, Index: tape.AllEntries}.String()
+	due := `{"T":"t","S":"SIM:AAPL","i":2,"p":187.42,"s":100,"t":"2026-11-23T14:30:00.000000001Z","c":[],"tks":"B","seq":2,"r":"2026-11-23T14:30:00.001000001Z"},` +
+		`{"T":"gap","S":"SIM:AAPL","feed":"sim","from":"2026-11-23T14:30:00Z","to":"2026-11-23T14:30:00.000000001Z","filled":false,"reason":"connection lost"},` +
+		`{"T":"cursor","c":"` + place + `"}`
+	c.wantPacked("[" + due + "]")
+	c.send(`{"action":"subscribe","trades":[1]}`)
+	c.wantPacked(`[{"T":"error","code":400,"msg":"invalid syntax: \"trades\" must be a list of symbols; number 1 is none"}]`)
+	if err := c.ws.Write(t.Context(), websocket.MessageBinary, []byte{0x81, 0xa1}); err != nil {
+		t.Fatal(err)
+	}
+	c.wantPacked(`[{"T":"error","code":400,"msg":"invalid syntax: not MessagePack: it ends too early"}]`)
+
+	// The past is the same, whether by header or by address.
+	later, _ := b.tryDial("/v2/tape", "Content-Type", "application/msgpack")
+	if later == nil {
+		t.Fatal("the handshake was refused")
+	}
+	c = packed{later}
+	c.wantPacked(`[{"T":"success","msg":"connected"}]`)
+	c.say(`{"action":"subscribe","trades":["AAPL"],"cursor":true,"from":{"cursor":"` + tape.Cursor{Epoch: m.Epoch, Position: 1, Index: tape.AllEntries}.String() + `"}}`)
+	c.wantPacked(`[{"T":"subscription","trades":["SIM:AAPL"],"quotes":[],"bars":[],"updatedBars":[],"dailyBars":[],"statuses":[],` +
+		`"alerts":[],"lulds":[],"corrections":["SIM:AAPL"],"cancelErrors":["SIM:AAPL"]}]`)
+	c.wantPacked("[" + due + "]")
 }
