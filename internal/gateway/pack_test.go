@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -239,6 +240,14 @@ func TestPackBytes(t *testing.T) {
 		"a3746b73a142" + "a3736571cd0412" + "a172d7ff3b9aca006b044de8"
 	if got := hex.EncodeToString(appendPacked(nil, native, "sim", &e, &event{channel: chTrades})); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	doc, err := os.ReadFile("../../docs/protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(appendEvent(nil, native, "sim", &e, &event{channel: chTrades}))
+	if !strings.Contains(strings.Join(strings.Fields(string(doc)), ""), want) || !strings.Contains(string(doc), text) {
+		t.Errorf("docs/protocol.md shows something else than %s in %s", text, want)
 	}
 }
 
