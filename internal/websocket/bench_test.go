@@ -1,7 +1,8 @@
 package websocket
 
 import (
-	"bytes"
+	"fmt"
+	"math/rand/v2"
 	"testing"
 )
 
@@ -19,8 +20,16 @@ func benchmarkDecoder(b *testing.B, in []byte, size int) {
 	}
 }
 
+// batch is trades as the gateway sends them, cut to a size.
 func batch(size int) []byte {
-	return bytes.Repeat([]byte(`{"T":"t","S":"AAPL","i":52983525,"x":"V","p":187.42,"s":100,"t":"2026-11-02T14:30:00.123456789Z"},`), size/90+1)[:size]
+	rng := rand.New(rand.NewPCG(1, 1))
+	symbols := []string{"AAPL", "AMZN", "MSFT", "NVDA", "TSLA"}
+	var b []byte
+	for i := 0; len(b) < size; i++ {
+		b = fmt.Appendf(b, `{"T":"t","S":"%s","i":%d,"x":"V","p":%d.%02d,"s":%d,"t":"2026-11-02T14:30:%02d.%09dZ","c":["@"],"z":"C"},`,
+			symbols[rng.IntN(len(symbols))], 52983525+i, 100+rng.IntN(300), rng.IntN(100), 1+rng.IntN(500), i%60, rng.IntN(1e9))
+	}
+	return b[:size]
 }
 
 func BenchmarkDecodeSmall(b *testing.B) {
