@@ -205,8 +205,12 @@ type bench struct {
 	history *memHistory
 	g       *Gateway
 	url     string
+	server  *httptest.Server
 	stop    func() // ends the gateway and waits for it
 }
+
+// way is how the gateways of the tests drive their sessions. TestOtherWays sets it.
+var way struct{ portable, tls bool }
 
 // serve starts a gateway. The tape's records that are there already are in history; those that come are put there as well.
 func serve(t testing.TB, m *tapetest.Memory, change func(*Options)) *bench {
@@ -222,6 +226,7 @@ func serve(t testing.TB, m *tapetest.Memory, change func(*Options)) *bench {
 	})
 	registry := prometheus.NewRegistry()
 	o := Options{Tape: m, History: h, Registerer: registry, Gatherer: registry, Version: "test"}
+	o.Portable = way.portable
 	o.Heartbeat = time.Hour // a test that is slow must not hear one
 	if change != nil {
 		change(&o)
@@ -233,8 +238,14 @@ func serve(t testing.TB, m *tapetest.Memory, change func(*Options)) *bench {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- g.Run(ctx) }()
-	server := httptest.NewServer(g.Handler())
-	b := &bench{t: t, tape: m, history: h, g: g, url: server.URL}
+	server := httptest.NewUnstartedServer(g.Handler())
+	server.EnableHTTP2 = true
+	if way.tls {
+		server.StartTLS()
+	} else {
+		server.Start()
+	}
+	b := &bench{t: t, tape: m, history: h, g: g, url: server.URL, server: server}
 	b.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -316,7 +327,7 @@ func (b *bench) dial(path string) *client {
 // tryDial opens a stream, or returns the status that it was refused with.
 func (b *bench) tryDial(path string, headers ...string) (*client, int) {
 	b.t.Helper()
-	o := &websocket.DialOptions{HTTPHeader: http.Header{}}
+	o := &websocket.DialOptions{HTTPHeader: http.Header{}, HTTPClient: b.server.Client()}
 	for i := 0; i < len(headers); i += 2 {
 		if headers[i] == "Host" {
 			o.Host = headers[i+1]

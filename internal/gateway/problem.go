@@ -17,6 +17,8 @@ type problem struct {
 	value      string
 	candidates []market.Symbol // for an ambiguous symbol
 	near       []market.Symbol // for an unknown one
+	reason     string          // why a place cannot be gone on from: epoch, trimmed or future
+	oldest     market.Time     // the time that can be gone on from; 0 when that is not why
 	allow      string          // for 405
 	retry      int             // seconds
 }
@@ -35,6 +37,12 @@ func (p *problem) write(w http.ResponseWriter) {
 	if p.parameter != "" {
 		b = appendString(append(b, `,"parameter":`...), p.parameter)
 		b = appendString(append(b, `,"value":`...), cut(p.value))
+	}
+	if p.reason != "" {
+		b = appendString(append(b, `,"reason":`...), p.reason)
+	}
+	if p.oldest != 0 {
+		b = appendTime(append(b, `,"oldest":`...), p.oldest)
 	}
 	b = appendSymbols(b, "candidates", p.candidates)
 	b = appendSymbols(b, "near", p.near)

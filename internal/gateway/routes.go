@@ -35,6 +35,7 @@ func (g *Gateway) Handler() http.Handler {
 	}
 	g.read(mux, "/v2/stocks/{symbol}/bars", g.bars)
 	g.stream(mux, "/v2/tape", native)
+	g.events(mux, "/v2/tape/sse")
 	for _, alias := range []string{"iex", "sip", "delayed_sip", "test"} {
 		g.stream(mux, "/v2/"+alias, stocks)
 	}

@@ -74,6 +74,9 @@ func newSession(g *Gateway, stream string, m manner) *session {
 		g: g, stream: stream, manner: m, tokens: float64(g.opt.Limits.Burst), refilled: now, heard: now,
 		beat: now.Add(g.opt.Heartbeat), ping: now.Add(g.opt.Ping), every: 50 * time.Millisecond,
 	}
+	if g.opt.AuthDeadline > 0 && m.carrier == inFrames && m.dialect != prices {
+		s.authBy = now.Add(g.opt.AuthDeadline)
+	}
 	s.decoder.Init(websocket.DecoderOptions{Limit: g.opt.Limits.Message, Deflate: m.deflate})
 	return s
 }
@@ -116,10 +119,9 @@ func (s *session) misunderstood(err error) {
 	l := &leave{websocket.CodeProtocol, err.Error(), "protocol"}
 	if bad, ok := errors.AsType[*websocket.Error](err); ok {
 		l.code, l.reason = bad.Code, bad.Reason
-		switch bad.Code {
-		case websocket.CodeTooBig:
+		if bad.Code == websocket.CodeTooBig {
 			l.label = "too_big"
-		case websocket.CodeInvalid:
+		} else if bad.Code == websocket.CodeInvalid {
 			l.label = "utf8"
 		}
 	}
@@ -187,7 +189,7 @@ func (s *session) unsent() []byte {
 func (s *session) say(text []byte) {
 	switch {
 	case s.manner.carrier == inEvents:
-		s.out = append(append(append(s.out, "data: "...), text...), "\n\n"...)
+		s.out = s.event(s.out, text)
 	case s.manner.format == asPacked:
 		s.out = websocket.AppendFrame(s.out, websocket.OpBinary, packAnswer(nil, text))
 	default:
@@ -374,4 +376,7 @@ func (s *session) opened(r *http.Request) {
 	s.g.metrics.sessions.WithLabelValues(s.stream).Inc()
 	s.keyed = r.Header.Get("APCA-API-KEY-ID") != "" || r.Header.Get("Authorization") != ""
 	s.greet()
+	if s.manner.carrier == inEvents {
+		s.tell()
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -313,8 +314,8 @@ func (sh *shard) round(ctx context.Context) {
 		}
 	}
 	// From the end: a session that leaves the list makes room for one that had its turn.
-	for i := len(sh.live) - 1; i >= 0; i-- {
-		sh.turn(ctx, sh.live[i])
+	for _, c := range slices.Backward(sh.live) {
+		sh.turn(ctx, c)
 	}
 }
 

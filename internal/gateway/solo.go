@@ -2,7 +2,7 @@ package gateway
 
 import (
 	"context"
-	"net"
+	"io"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -13,7 +13,7 @@ import (
 // and when Options.Portable says so. It may wait for its client, so it costs a stack and a buffer, and a system call for each wait.
 type soloist struct {
 	*session
-	conn    net.Conn
+	conn    io.ReadWriteCloser
 	input   chan []byte
 	taken   chan struct{} // input may be used again
 	heard   atomic.Int64  // when the client last sent anything, in ns since 1970
@@ -23,7 +23,7 @@ type soloist struct {
 }
 
 // solo drives a session until it ends. It closes the connection; ctx cuts it.
-func (g *Gateway) solo(ctx context.Context, s *session, conn net.Conn, early []byte) {
+func (g *Gateway) solo(ctx context.Context, s *session, conn io.ReadWriteCloser, early []byte) {
 	l := &soloist{session: s, conn: conn, input: make(chan []byte), taken: make(chan struct{})}
 	l.heard.Store(time.Now().UnixNano())
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // whatever anybody does with it

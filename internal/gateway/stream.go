@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"errors"
 	"net"
 	"net/http"
 	"strings"
@@ -71,21 +70,30 @@ func (g *Gateway) begin(s *session, r *http.Request, conn net.Conn, early []byte
 	g.solo(g.cut, s, conn, early)
 }
 
-// mayStream looks at a handshake before it is answered.
-func (g *Gateway) mayStream(r *http.Request, pattern string, d dialect) (manner, *problem) {
-	m := manner{dialect: d}
+// mayOpen says why a stream may not be opened, of whatever kind; nil when it may.
+func (g *Gateway) mayOpen(r *http.Request) *problem {
 	switch {
 	case r.Method != http.MethodGet:
-		return m, &problem{status: http.StatusMethodNotAllowed, parameter: "method", value: r.Method, detail: "a stream is opened with GET", allow: "GET"}
+		return &problem{status: http.StatusMethodNotAllowed, parameter: "method", value: r.Method, detail: "a stream is opened with GET", allow: "GET"}
 	case !g.guard.mayStream(r):
-		return m, &problem{
+		return &problem{
 			status: http.StatusForbidden, parameter: "Origin", value: strings.Join(r.Header.Values("Origin"), " "),
 			detail: "this web page may not open streams; an operator can add it to the allowed origins",
 		}
-	case !strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
-		return m, &problem{status: http.StatusUpgradeRequired, parameter: "Upgrade", value: r.Header.Get("Upgrade"), detail: pattern + " is a WebSocket"}
 	case !g.isStarted() || g.isClosing():
-		return m, &problem{status: http.StatusServiceUnavailable, detail: "the server is starting or shutting down", retry: 1}
+		return &problem{status: http.StatusServiceUnavailable, detail: "the server is starting or shutting down", retry: 1}
+	}
+	return nil
+}
+
+// mayStream looks at the handshake of a WebSocket before it is answered: it returns how the client wants to be spoken to, or why not.
+func (g *Gateway) mayStream(r *http.Request, pattern string, d dialect) (manner, *problem) {
+	m := manner{dialect: d}
+	if p := g.mayOpen(r); p != nil {
+		return m, p
+	}
+	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+		return m, &problem{status: http.StatusUpgradeRequired, parameter: "Upgrade", value: r.Header.Get("Upgrade"), detail: pattern + " is a WebSocket"}
 	}
 	known := "encoding"
 	if d == prices {
@@ -99,8 +107,8 @@ func (g *Gateway) mayStream(r *http.Request, pattern string, d dialect) (manner,
 	if text, ok := p["symbol"]; ok && err == nil {
 		_, err = g.symbol("symbol", text)
 	}
-	if no, ok := errors.AsType[*problem](err); ok {
-		return m, no
+	if err != nil {
+		return m, asProblem(err)
 	}
 	_, said := p["encoding"]
 	if d != prices && (encoding == "msgpack" || !said && strings.Contains(r.Header.Get("Content-Type"), "msgpack")) {
