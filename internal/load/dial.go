@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"tapedeck/internal/websocket"
@@ -40,7 +41,7 @@ func (c *crowd) open(raw net.Conn, client int) (*link, error) {
 	if err := raw.SetDeadline(time.Now().Add(patience)); err != nil {
 		return nil, err
 	}
-	path := c.opts.URL.JoinPath("v2", "tape").EscapedPath()
+	path := strings.TrimSuffix(c.opts.URL.EscapedPath(), "/") + "/v2/tape"
 	up, err := websocket.Handshake(raw, c.opts.URL.Host, path, c.header(), c.opts.Deflate)
 	if err != nil {
 		return nil, fmt.Errorf("open a stream on %s: %w", c.opts.URL, err)

@@ -1,0 +1,18 @@
+//go:build !linux
+
+package main
+
+import (
+	"errors"
+	"os/exec"
+	"time"
+)
+
+// usage is what the processes of a group have used.
+type usage struct {
+	cpu time.Duration
+	rss int64 // bytes of memory at this moment
+}
+
+// groupUsage has no answer here.
+func groupUsage(*exec.Cmd) (usage, error) { return usage{}, errors.ErrUnsupported }
