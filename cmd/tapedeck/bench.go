@@ -23,7 +23,7 @@ func newBench() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newBenchFanout())
+	cmd.AddCommand(newBenchFanout(), newBenchIngest())
 	return cmd
 }
 

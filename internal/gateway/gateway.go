@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tapedeck/internal/tape"
+	"tapedeck/internal/websocket"
 )
 
 // Gateway serves clients. Its Handler answers from New on; streams and readiness begin with Run.
@@ -21,13 +22,14 @@ type Gateway struct {
 	page    *page
 	days    dayCache
 
-	queries  slots     // requests that read history
-	catchUps slots     // soloists that read the tape
-	buffers  sync.Pool // of *[]byte, for answers
-	shards   []*shard
-	readers  *readers
-	shared   atomic.Uint64 // connections that were given to shards
-	silence  func(fd int) (time.Duration, bool)
+	queries   slots     // requests that read history
+	catchUps  slots     // soloists that read the tape
+	buffers   sync.Pool // of *[]byte, for answers
+	inflaters websocket.Inflaters
+	shards    []*shard
+	readers   *readers
+	shared    atomic.Uint64 // connections that were given to shards
+	silence   func(fd int) (time.Duration, bool)
 
 	running atomic.Bool
 	started chan struct{}   // closed when the hub knows what history knows

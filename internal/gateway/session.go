@@ -77,7 +77,7 @@ func newSession(g *Gateway, stream string, m manner) *session {
 	if g.opt.AuthDeadline > 0 && m.carrier == inFrames && m.dialect != prices {
 		s.authBy = now.Add(g.opt.AuthDeadline)
 	}
-	s.decoder.Init(websocket.DecoderOptions{Limit: g.opt.Limits.Message, Deflate: m.deflate})
+	s.decoder.Init(websocket.DecoderOptions{Limit: g.opt.Limits.Message, Deflate: m.deflate, Inflaters: &g.inflaters})
 	return s
 }
 
@@ -119,10 +119,8 @@ func (s *session) misunderstood(err error) {
 	l := &leave{websocket.CodeProtocol, err.Error(), "protocol"}
 	if bad, ok := errors.AsType[*websocket.Error](err); ok {
 		l.code, l.reason = bad.Code, bad.Reason
-		if bad.Code == websocket.CodeTooBig {
-			l.label = "too_big"
-		} else if bad.Code == websocket.CodeInvalid {
-			l.label = "utf8"
+		if label := map[websocket.Code]string{websocket.CodeTooBig: "too_big", websocket.CodeInvalid: "utf8"}[bad.Code]; label != "" {
+			l.label = label
 		}
 	}
 	s.leave(l)

@@ -564,10 +564,10 @@ func (sh *shard) list(c *conn) {
 	}
 }
 
-// hang ends a session whose goodbye was written: the client has a moment to close.
+// hang ends a session whose goodbye was written: the client of a WebSocket has a moment to close.
 func (sh *shard) hang(c *conn) {
 	sh.list(c)
-	if c.end.code == 0 || unix.Shutdown(c.fd, unix.SHUT_WR) != nil {
+	if c.end.code == 0 || c.manner.carrier == inEvents || unix.Shutdown(c.fd, unix.SHUT_WR) != nil {
 		c.gone = true
 		return
 	}

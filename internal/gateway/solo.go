@@ -248,7 +248,7 @@ func (l *soloist) hang(ctx context.Context) {
 		return
 	}
 	half, ok := l.conn.(interface{ CloseWrite() error })
-	if l.end.code == 0 || !l.write(l.unsent()) || !ok || half.CloseWrite() != nil {
+	if l.end.code == 0 || l.manner.carrier == inEvents || !l.write(l.unsent()) || !ok || half.CloseWrite() != nil {
 		return
 	}
 	timer := time.NewTimer(lingers)

@@ -194,9 +194,10 @@ func TestDeflate(t *testing.T) {
 	b := serve(t, m, func(o *Options) { o.Limits.Frame = 3000 })
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	ws, response, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(b.url, "http")+"/v2/tape", &websocket.DialOptions{
+	offer := &websocket.DialOptions{
 		HTTPClient: b.server.Client(), CompressionMode: websocket.CompressionNoContextTakeover, CompressionThreshold: 1,
-	})
+	}
+	ws, response, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(b.url, "http")+"/v2/tape", offer) //nolint:bodyclose // the library closes it
 	if err != nil {
 		t.Fatal(err)
 	}

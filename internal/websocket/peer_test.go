@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	coder "github.com/coder/websocket" //nolint:depguard // the independent peer that ours is tested against
+	coder "github.com/coder/websocket"
 )
 
 // conversation are the messages that are sent there and back.
