@@ -79,13 +79,12 @@ func printJSON(w io.Writer, report any) error {
 	return enc.Encode(report)
 }
 
-// printRows writes a table: what it is, and a column for each server.
+// printRows writes a table: what it is, and columns of values. A nil row is an empty line.
 func printRows(w io.Writer, rows [][]string) error {
 	var b strings.Builder
 	for _, row := range rows {
-		fmt.Fprintf(&b, "%-34s", row[0])
-		for _, cell := range row[1:] {
-			fmt.Fprintf(&b, " %16s", cell)
+		for i, cell := range row {
+			fmt.Fprintf(&b, "%*s", [2]int{-34, 17}[min(i, 1)], cell)
 		}
 		b.WriteByte('\n')
 	}
