@@ -148,7 +148,11 @@ func (s *session) subscribe(ctx context.Context, r *request) error {
 		}
 	}
 	if limit := s.g.opt.Limits.Symbols; next.symbols() > limit {
-		return &refusal{code: 405, msg: fmt.Sprintf("symbol limit exceeded: at most %d on a connection", limit)}
+		msg := "symbol limit exceeded" // the SDK for Go compares it to the letter
+		if s.manner.dialect == native {
+			msg += fmt.Sprintf(": at most %d on a connection", limit)
+		}
+		return &refusal{code: 405, msg: msg}
 	}
 	if l := &s.g.opt.Limits; r.every != 0 && (r.every < l.ShortestEvery || r.every > l.LongestEvery) {
 		return fmt.Errorf(`"every" is %s: it must be between %s and %s`, r.every, l.ShortestEvery, l.LongestEvery)

@@ -216,7 +216,7 @@ func (g *Gateway) enter(who guest) *admission {
 		return &admission{http.StatusServiceUnavailable, fmt.Sprintf("all %d connections are taken", l.Connections)}
 	case !who.loopback && g.perHost[who.address] >= l.PerAddress:
 		return &admission{http.StatusTooManyRequests, fmt.Sprintf("at most %d connections from one address", l.PerAddress)}
-	case who.principal != "" && g.perPrincipal[who.principal] >= l.PerPrincipal:
+	case !who.loopback && who.principal != "" && g.perPrincipal[who.principal] >= l.PerPrincipal:
 		return &admission{http.StatusTooManyRequests, fmt.Sprintf("at most %d connections with one key", l.PerPrincipal)}
 	}
 	g.total++

@@ -58,7 +58,7 @@ type Part struct {
 type Limits struct {
 	Connections   int           // streams in all; 1,000
 	PerAddress    int           // streams of one client address, loopback excepted; 100
-	PerPrincipal  int           // streams of who says the same key; 100
+	PerPrincipal  int           // streams with the same key, loopback excepted; 100
 	Symbols       int           // distinct symbols that one socket subscribes to, and that one request names; 256
 	Message       int           // bytes of a client's message; 64 KiB
 	Rate          int           // messages per second of a client; 30

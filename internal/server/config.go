@@ -32,9 +32,16 @@ type Config struct {
 	MinFree      int64         // bytes on the tape's disk below which nothing more is accepted; 0 chooses by the disk's size
 	DrainTimeout time.Duration // what a graceful stop may take
 
-	MaxConnections        int // WebSocket and SSE clients in all
-	MaxConnectionsAddress int // and from one address
-	MaxSubscriptions      int // symbols and channels of one WebSocket
+	MaxConnections        int           // WebSocket and SSE clients in all
+	MaxConnectionsAddress int           // and from one address
+	MaxConnectionsKey     int           // and with one key
+	MaxSubscriptions      int           // symbols of one stream
+	MaxMessage            int64         // bytes of a client's message, inflated
+	MessageRate           int           // messages a second of one client
+	MessageBurst          int           // and so many more at once
+	HandshakeDeadline     time.Duration // what the head of a request may take
+	AuthDeadline          time.Duration // what a stream has to authenticate; 0 when it need not
+	Compression           bool          // clients that offer permessage-deflate get it
 }
 
 // Roles that a process can have.
@@ -58,9 +65,15 @@ func Defaults() Config {
 		LogLevel:              "info",
 		LogFormat:             "text",
 		DrainTimeout:          10 * time.Second,
-		MaxConnections:        1000,
+		MaxConnections:        20_000,
 		MaxConnectionsAddress: 1000,
+		MaxConnectionsKey:     100,
 		MaxSubscriptions:      2560,
+		MaxMessage:            64 << 10,
+		MessageRate:           30,
+		MessageBurst:          60,
+		HandshakeDeadline:     5 * time.Second,
+		Compression:           true,
 	}
 }
 

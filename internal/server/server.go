@@ -212,7 +212,11 @@ func (n *node) openGateway() (err error) {
 		Tape: n.tape, History: n.store, Feeds: n.feedInfos, Health: n.parts, Calendars: n.calendars, Rules: n.rules,
 		UI: ui, Logger: n.log.With("part", "gateway"), Registerer: n.metrics, Gatherer: n.metrics,
 		PublicURL: c.PublicURL, Hosts: c.Hosts, Version: n.opts.Version, Drain: c.DrainTimeout / 5,
-		Limits: gateway.Limits{Rows: historyRows, Connections: c.MaxConnections, PerAddress: c.MaxConnectionsAddress, Symbols: c.MaxSubscriptions},
+		Uncompressed: !c.Compression, AuthDeadline: c.AuthDeadline,
+		Limits: gateway.Limits{
+			Rows: historyRows, Connections: c.MaxConnections, PerAddress: c.MaxConnectionsAddress, PerPrincipal: c.MaxConnectionsKey,
+			Symbols: c.MaxSubscriptions, Message: int(c.MaxMessage), Rate: c.MessageRate, Burst: c.MessageBurst,
+		},
 	})
 	return err
 }
@@ -304,7 +308,7 @@ func (n *node) address(l net.Listener) string {
 func (n *node) serve(g *group, failed context.CancelCauseFunc, listener net.Listener) {
 	server := &http.Server{
 		Handler:           n.gateway.Handler(),
-		ReadHeaderTimeout: 5 * time.Second,
+		ReadHeaderTimeout: n.opts.Config.HandshakeDeadline,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),

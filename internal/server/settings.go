@@ -43,7 +43,14 @@ func settings() []setting {
 		span("drain_timeout", "what a graceful stop may take", func(c *Config) *time.Duration { return &c.DrainTimeout }),
 		count("limits.connections", "streaming clients in all", func(c *Config) *int { return &c.MaxConnections }),
 		count("limits.connections_per_address", "streaming clients from one address", func(c *Config) *int { return &c.MaxConnectionsAddress }),
-		count("limits.subscriptions", "symbols and channels of one client", func(c *Config) *int { return &c.MaxSubscriptions }),
+		count("limits.connections_per_key", "streaming clients with one key", func(c *Config) *int { return &c.MaxConnectionsKey }),
+		count("limits.subscriptions", "symbols of one stream", func(c *Config) *int { return &c.MaxSubscriptions }),
+		size("limits.message", "size of a client's message, inflated", func(c *Config) *int64 { return &c.MaxMessage }),
+		count("limits.message_rate", "messages a second of one client", func(c *Config) *int { return &c.MessageRate }),
+		count("limits.message_burst", "messages that a client may send at once", func(c *Config) *int { return &c.MessageBurst }),
+		span("limits.handshake", "what the head of a request may take", func(c *Config) *time.Duration { return &c.HandshakeDeadline }),
+		optional("limits.auth", "what a stream has to authenticate (0: it need not)", func(c *Config) *time.Duration { return &c.AuthDeadline }),
+		flag("compression", "permessage-deflate for clients that offer it", func(c *Config) *bool { return &c.Compression }),
 	}
 }
 
@@ -112,9 +119,18 @@ func count(key, about string, at func(*Config) *int) setting {
 }
 
 func span(key, about string, at func(*Config) *time.Duration) setting {
+	return duration(key, about, at, 1)
+}
+
+// optional is a span that may be 0.
+func optional(key, about string, at func(*Config) *time.Duration) setting {
+	return duration(key, about, at, 0)
+}
+
+func duration(key, about string, at func(*Config) *time.Duration, least time.Duration) setting {
 	return one(key, about, func(c *Config, s string) error {
 		v, err := time.ParseDuration(s)
-		if err != nil || v <= 0 {
+		if err != nil || v < least {
 			return fmt.Errorf("%q is not a duration such as 10s", s)
 		}
 		*at(c) = v
