@@ -19,8 +19,9 @@ LDFLAGS   := -s -w -buildid= -X main.version=$(VERSION)
 BUILD     := go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
 PLATFORMS := linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
-# Our packages, and not those that npm packages bring along below web/node_modules.
-PACKAGES := $(patsubst %,./%/...,$(wildcard cmd internal bench)) ./web
+# Our packages, and not those that npm packages bring along below web/node_modules. bench is a module of its own, because of the
+# peers that it holds us against.
+PACKAGES := ./cmd/... ./internal/... ./web
 
 # What the steps depend on (git path specs, see tools/once.sh).
 GO_INPUTS  := go.mod go.sum cmd internal bench testdata examples docs README.md 'web/*.go' web/dist
@@ -97,7 +98,7 @@ clean: ## remove what was built; the tape and history in the data folder are not
 
 .PHONY: vet
 vet:
-	@$(ONCE) vet $(GO_INPUTS) -- go vet $(PACKAGES)
+	@$(ONCE) vet $(GO_INPUTS) -- bash -c 'go vet $(PACKAGES) && go -C bench vet ./...'
 
 # Without a C compiler there is no race detector; the tests still run, and the step says what is missing.
 .PHONY: test-go
@@ -155,7 +156,7 @@ lint-go: .cache/bin/golangci-lint
 
 .PHONY: lint-tidy
 lint-tidy:
-	@$(ONCE) mod-tidy $(GO_INPUTS) tools -- bash -c 'go mod tidy -diff && go mod verify && go -C tools mod tidy -diff'
+	@$(ONCE) mod-tidy $(GO_INPUTS) tools -- bash -c 'go mod tidy -diff && go mod verify && go -C tools mod tidy -diff && go -C bench mod tidy -diff'
 
 # deadcode exits with 0 whatever it finds, so its output is the verdict.
 .PHONY: lint-dead

@@ -27,6 +27,7 @@ type fanout struct {
 	one      bool // each client subscribes to one symbol, else to all
 	duration time.Duration
 	warmup   time.Duration
+	bound    time.Duration // of the p99 that counts as keeping up
 	packed   bool
 	compress bool
 	idle     bool
@@ -42,7 +43,7 @@ type fanout struct {
 type fanoutFlags struct {
 	clients, loops                                             int
 	rate, symbols, subscribe, encoding, check, url, peer, data string
-	duration, warmup                                           time.Duration
+	duration, warmup, bound                                    time.Duration
 	compress, idle, asJSON                                     bool
 }
 
@@ -79,6 +80,7 @@ func newBenchFanout() *cobra.Command {
 	flags := cmd.Flags()
 	flags.IntVar(&o.clients, "clients", 1000, "`NUMBER` of connections")
 	flags.StringVar(&o.rate, "rate", "1000", "`TICKS` a second of all symbols together, or max")
+	flags.DurationVar(&o.bound, "max-p99", time.Second, "`TIME` within which 99 of 100 ticks must arrive at --rate max")
 	flags.StringVar(&o.symbols, "symbols", "1", "`NUMBER` of symbols, or their names, separated by commas")
 	flags.StringVar(&o.subscribe, "subscribe", "all", "each client subscribes to `all` symbols, or to one")
 	flags.DurationVar(&o.duration, "duration", 10*time.Second, "`TIME` that is measured")
@@ -98,7 +100,7 @@ func newBenchFanout() *cobra.Command {
 // fanout checks the command line.
 func (o *fanoutFlags) fanout(cmd *cobra.Command) (*fanout, error) {
 	f := &fanout{
-		cmd: cmd, clients: o.clients, duration: o.duration, warmup: o.warmup, compress: o.compress, idle: o.idle, loops: o.loops,
+		cmd: cmd, clients: o.clients, duration: o.duration, warmup: o.warmup, bound: o.bound, compress: o.compress, idle: o.idle, loops: o.loops,
 		peer: strings.Fields(o.peer), data: o.data,
 	}
 	switch {
@@ -106,6 +108,8 @@ func (o *fanoutFlags) fanout(cmd *cobra.Command) (*fanout, error) {
 		return nil, fmt.Errorf("--clients %d: want 1 to 1,000,000", o.clients)
 	case o.duration < time.Millisecond || o.warmup < 0:
 		return nil, fmt.Errorf("--duration %v after --warmup %v: want times above 0", o.duration, o.warmup)
+	case o.bound <= 0:
+		return nil, fmt.Errorf("--max-p99 %v: want a time above 0", o.bound)
 	case o.loops < 1 || o.loops > 64:
 		return nil, fmt.Errorf("--loops %d: want 1 to 64", o.loops)
 	}
@@ -193,7 +197,11 @@ func (f *fanout) symbols(client int) []string {
 	if !f.one {
 		return []string{"*"}
 	}
-	return []string{f.names[client%len(f.names)]}
+	name := f.names[client%len(f.names)]
+	if f.url == nil {
+		name = "SIM:" + name
+	}
+	return []string{name}
 }
 
 // run measures the server, and its peer after it.

@@ -17,9 +17,8 @@ const (
 	searchWarmup    = time.Second
 	searchDuration  = 2 * time.Second
 
-	// A rate is kept up with when this part of what it asks for arrives while it is measured, and nobody is seconds late.
-	keptPart    = 0.98
-	keptLatency = 1000 // ms, p99
+	// A rate is kept up with when this part of what it asks for arrives while it is measured, and the latency stays in bounds.
+	keptPart = 0.98
 )
 
 // searchStep is a rate that was tried.
@@ -34,40 +33,60 @@ type searchStep struct {
 // that it was too high after all, the next one is a tenth lower.
 func (f *fanout) search(name string, start func(rate float64) (*child, error)) (fanoutRun, error) {
 	var steps []searchStep
-	try := func(rate float64) (bool, error) {
+	first := firstDeliveries / float64(f.clients)
+	if f.one {
+		first *= float64(len(f.names))
+	}
+	rate, err := highest(max(1, first), sim.MaxRate, func(rate float64) (bool, error) {
 		run, err := f.once(name, rate, min(searchWarmup, f.warmup), min(searchDuration, f.duration), start)
 		if err != nil {
 			return false, err
 		}
-		step := run.step()
+		step := run.step(f.bound)
 		steps = append(steps, step)
 		fmt.Fprintf(f.cmd.ErrOrStderr(), "%s: %s ticks/s: %s deliveries/s, p99 %.1f ms, kept up: %t\n",
 			name, count(rate), count(step.DeliveriesPerSecond), step.P99, step.Kept)
 		return step.Kept, nil
+	})
+	if err != nil {
+		return fanoutRun{}, err
 	}
-	share := 1.0
-	if f.one {
-		share = 1 / float64(len(f.names))
+	for ; rate >= sim.MinRate; rate *= 0.9 {
+		run, err := f.once(name, rate, f.warmup, f.duration, start)
+		if err != nil {
+			return fanoutRun{}, err
+		}
+		run.Tried = steps
+		step := run.step(f.bound)
+		if step.Kept || run.wrong() != nil {
+			return run, nil
+		}
+		steps = append(steps, step)
 	}
-	low, high := 0.0, max(1, firstDeliveries/(float64(f.clients)*share))
+	return fanoutRun{}, errors.New("no rate was found that every client keeps up with")
+}
+
+// highest returns a rate up to most that try says yes to, near one that it says no to; a hundredth of first when it says no to all.
+func highest(first, most float64, try func(rate float64) (bool, error)) (float64, error) {
+	low, high := first/100, min(first, most)
 	for {
 		kept, err := try(high)
 		if err != nil {
-			return fanoutRun{}, err
+			return 0, err
 		}
-		if !kept || high >= sim.MaxRate {
-			if kept {
-				low = high
-			}
+		if !kept {
 			break
 		}
-		low, high = high, min(searchFactor*high, sim.MaxRate)
+		if low = high; low >= most {
+			return low, nil
+		}
+		high = min(searchFactor*high, most)
 	}
-	for i := 0; i < halvings && low < high; i++ {
+	for range halvings {
 		middle := (low + high) / 2
 		kept, err := try(middle)
 		if err != nil {
-			return fanoutRun{}, err
+			return 0, err
 		}
 		if kept {
 			low = middle
@@ -75,17 +94,5 @@ func (f *fanout) search(name string, start func(rate float64) (*child, error)) (
 			high = middle
 		}
 	}
-	for ; low >= sim.MinRate; low *= 0.9 {
-		run, err := f.once(name, low, f.warmup, f.duration, start)
-		if err != nil {
-			return fanoutRun{}, err
-		}
-		run.Tried = steps
-		step := run.step()
-		if step.Kept || run.wrong() != nil {
-			return run, nil
-		}
-		steps = append(steps, step)
-	}
-	return fanoutRun{}, errors.New("no rate was found that every client keeps up with")
+	return low, nil
 }

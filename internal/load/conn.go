@@ -169,6 +169,7 @@ func (c *conn) control(op websocket.Opcode, payload []byte) error {
 			return errors.New("the server closed the connection, without a code")
 		}
 		return fmt.Errorf("the server closed the connection with %d %q", binary.BigEndian.Uint16(payload), payload[2:])
+	default: // a pong, which nobody has asked for
 	}
 	return nil
 }

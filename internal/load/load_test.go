@@ -3,6 +3,7 @@ package load
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -273,7 +274,8 @@ func TestOtherStreams(t *testing.T) {
 				Symbols: func(int) []string { return []string{"A"} },
 			}, 5*7, 0)
 			if test.secure {
-				c.trust = s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+				c.trust = x509.NewCertPool()
+				c.trust.AddCert(s.Certificate())
 			}
 			got, err := c.do(t.Context())
 			if err != nil {
