@@ -1,6 +1,7 @@
 /** Browser tests of the page together with the server that it is built into. */
 import { chartOf, equal, liveChart, ok, Server, until } from './harness.mjs';
 import { startProxy } from './proxy.mjs';
+import { plainStreams } from './stream.mjs';
 
 /** A test with a server of its own, stopped and wiped afterwards. */
 function withServer(binary, name, run) {
@@ -54,6 +55,8 @@ async function sameBars(page, server, timeframe) {
 
 export function realTests(binary) {
   return [
+    withServer(binary, 'plain WebSocket and EventSource, with resume', plainStreams),
+
     withServer(
       binary,
       'history is there at the first paint, then it goes on live',
