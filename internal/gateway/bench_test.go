@@ -5,14 +5,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/coder/websocket"
 
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
@@ -126,21 +125,30 @@ func BenchmarkHub(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/tick")
 }
 
-// BenchmarkConnection is what a connection costs that is open and idle.
+// BenchmarkConnection is what a connection costs that is open and idle, on both ends: the client's is a socket and nothing else.
 func BenchmarkConnection(b *testing.B) {
-	s := serve(b, newMemTape(), func(o *Options) { o.Limits.Connections = 100_000 })
-	var before, after runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
-	n := 0
-	var open []*websocket.Conn
+	const size = 2000
+	s := serve(b, newMemTape(), func(o *Options) { o.Limits.Connections = size + 1 })
 	for b.Loop() {
-		if n++; n > 500 {
-			continue
+		before := inUse()
+		conns := make([]net.Conn, size)
+		for i := range conns {
+			conns[i], _ = s.raw("/v2/tape")
 		}
-		open = append(open, s.dial("/v2/tape").ws)
+		b.ReportMetric(float64(inUse()-before)/size, "B/connection")
+		for _, c := range conns {
+			if err := c.Close(); err != nil {
+				b.Fatal(err)
+			}
+		}
 	}
+}
+
+// inUse returns the bytes of heap and stacks, after the garbage is gone.
+func inUse() uint64 {
 	runtime.GC()
-	runtime.ReadMemStats(&after)
-	b.ReportMetric(float64(after.HeapInuse+after.StackInuse-before.HeapInuse-before.StackInuse)/float64(len(open)), "B/connection,client-included")
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapInuse + m.StackInuse
 }
