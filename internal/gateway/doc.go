@@ -32,8 +32,8 @@
 // carries the events, and when Options.Portable says so. Limits.CatchUps bounds how many of them read the tape at once. The tests of the
 // streams run over all three: shards, soloists on sockets, soloists on TLS.
 //
-// At the end of Run sessions are told to leave. A session that has caught up, or can come back by cursor, says goodbye and goes; one
-// that has no cursors is sent what is in the ring first. After Options.Drain those that are left are cut.
+// At the end of Run sessions are told to leave, with a goodbye. One in mode every that has no cursors to come back with is sent what is
+// in the ring first. After Options.Drain those that are left are cut.
 //
 // # Streams
 //
