@@ -14,7 +14,7 @@
 // a session that is slower than the ring is long reads on from the tape by position, until it is within the ring again. So a client
 // that does not read costs its socket's buffer and one message, and others do not notice it.
 //
-// What is due is built as a parcel: whole frames, or whole events of SSE, of up to Limits.Frame bytes, compressed if the client offered
+// What is due is built as a parcel: whole frames, or whole events of SSE, of about Limits.Frame bytes at most, compressed if the client offered
 // that. Clients of the same manner (dialect, format, carrier, compression, cursors, mode) that want the same symbols and stand at the
 // same place are sent the same parcel. It is counted who holds it, and it is used again when nobody does.
 //
