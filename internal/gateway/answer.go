@@ -14,6 +14,8 @@ type answer struct {
 	w    http.ResponseWriter
 	b    []byte
 	sent bool
+
+	lease *lease // of an answer that takes as long as it takes; nil when the request's deadline holds
 }
 
 func (g *Gateway) answer(w http.ResponseWriter, kind string) *answer {
@@ -30,10 +32,30 @@ func (a *answer) room() error {
 	if len(a.b) < answerChunk {
 		return nil
 	}
+	err := a.write(a.b)
 	a.sent = true
-	_, err := a.w.Write(a.b)
 	a.b = a.b[:0]
 	return err
+}
+
+// write sends b. With a lease it is sent in pieces, each of which the client has its time for.
+func (a *answer) write(b []byte) error {
+	if a.lease == nil {
+		_, err := a.w.Write(b)
+		return err
+	}
+	for len(b) > 0 {
+		if err := a.lease.renew(); err != nil {
+			return err
+		}
+		n := min(len(b), leasePiece)
+		a.sent = true
+		if _, err := a.w.Write(b[:n]); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
 }
 
 // finish sends the rest. An error after something was sent cannot be told any more: the connection is cut off, so that nobody
@@ -52,7 +74,7 @@ func (a *answer) finish(err error) error {
 	if !a.sent {
 		a.w.Header().Set("Content-Length", strconv.Itoa(len(a.b)))
 	}
-	_, _ = a.w.Write(a.b) // the client may have gone
+	_ = a.write(a.b) // the client may have gone
 	if b := a.b; cap(b) <= 2*answerChunk {
 		a.g.buffers.Put(&b)
 	}

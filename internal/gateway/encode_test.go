@@ -227,7 +227,10 @@ func FuzzQuery(f *testing.F) {
 	b := serve(f, m, nil)
 	routes := b.g.Handler()
 	f.Fuzz(func(t *testing.T, query string) {
-		for _, path := range []string{"/history", "/v2/stocks/AAPL/trades", "/v2/stocks/quotes", "/v2/stocks/AAPL/bars", "/v2/stocks/bars"} {
+		for _, path := range []string{
+			"/history", "/v2/stocks/AAPL/trades", "/v2/stocks/quotes", "/v2/stocks/AAPL/bars", "/v2/stocks/bars", "/v2/stocks/bars/latest",
+			"/v2/stocks/snapshots", "/v1beta3/crypto/us/snapshots",
+		} {
 			checkAnswer(t, routes, path, query)
 		}
 	})

@@ -350,7 +350,7 @@ func TestBadRequests(t *testing.T) {
 		{path: "/v2/stocks/AAPL/bars?timeframe=61Min", status: 400, contains: "at most 59"},
 		{path: "/v2/stocks/AAPL/bars?timeframe=-1Min", status: 400, contains: "timeframe"},
 		{path: "/v2/stocks/AAPL/bars?timeframe=1Fortnight", status: 400, contains: "timeframe"},
-		{path: "/v2/stocks/AAPL/bars?timeframe=1Min&adjustment=split", status: 400, contains: "adjustment"},
+		{path: "/v2/stocks/AAPL/bars?timeframe=1Min&adjustment=split,up", status: 400, contains: "adjustment"},
 		{path: "/v2/stocks/AAPL/other", status: 404, contains: "path"},
 		{path: "/v1/symbols?x=1", status: 400, contains: "no parameters"},
 		{path: "/nothing", status: 404, contains: "path"},

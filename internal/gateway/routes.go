@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"tapedeck/internal/market"
 )
 
 // Handler returns the handler of all routes. A proxy may put them under a path of its own, as long as it takes it off again.
@@ -21,19 +19,7 @@ func (g *Gateway) Handler() http.Handler {
 	g.read(mux, "/history", g.history)
 	g.read(mux, "/v1/symbols", g.listSymbols)
 	g.get(mux, "/v1/feeds", g.listFeeds)
-	for _, prefix := range []string{"/v2/stocks", "/v1beta3/crypto/us"} {
-		for what, kind := range map[string]market.Kind{"trades": market.KindTrade, "quotes": market.KindQuote} {
-			g.read(mux, prefix+"/"+what, g.ticks(kind, what))
-		}
-		g.read(mux, prefix+"/bars", g.bars)
-	}
-	for what, kind := range map[string]market.Kind{"trades": market.KindTrade, "quotes": market.KindQuote} {
-		g.read(mux, "/v2/stocks/{symbol}/"+what, g.ticks(kind, what))
-		g.read(mux, "/v2/stocks/"+what+"/latest", g.latest(kind, what))
-		g.read(mux, "/v2/stocks/{symbol}/"+what+"/latest", g.latest(kind, what))
-		g.read(mux, "/v1beta3/crypto/us/latest/"+what, g.latest(kind, what))
-	}
-	g.read(mux, "/v2/stocks/{symbol}/bars", g.bars)
+	g.dataRoutes(mux)
 	g.stream(mux, "/v2/tape", native)
 	g.events(mux, "/v2/tape/sse")
 	for _, alias := range []string{"iex", "sip", "delayed_sip", "test"} {
@@ -81,7 +67,12 @@ func (g *Gateway) get(mux *http.ServeMux, pattern string, h handler) {
 
 // read serves a route that reads history: so many at once, each for so long.
 func (g *Gateway) read(mux *http.ServeMux, pattern string, h handler) {
-	g.get(mux, pattern, func(w http.ResponseWriter, r *http.Request) error {
+	g.get(mux, pattern, g.bounded(h))
+}
+
+// bounded is a handler that reads history within the limits of one question.
+func (g *Gateway) bounded(h handler) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
 		if !g.isStarted() {
 			return &problem{status: http.StatusServiceUnavailable, detail: "the server is starting", retry: 1}
 		}
@@ -92,7 +83,7 @@ func (g *Gateway) read(mux *http.ServeMux, pattern string, h handler) {
 		}
 		defer g.queries.release()
 		return h(w, r.WithContext(ctx))
-	})
+	}
 }
 
 func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }

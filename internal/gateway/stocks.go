@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/binary"
 	"hash/fnv"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"tapedeck/internal/candle"
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
 )
@@ -17,15 +19,41 @@ import (
 // there misses nothing and gets nothing twice.
 const CursorHeader = "Tapedeck-Cursor"
 
-// pageParams are the parameters of Alpaca's historical endpoints. Those that choose among Alpaca's own sources are taken and make
-// no difference here.
-func pageParams(more ...string) []string {
-	return append(more, "start", "end", "limit", "page_token", "sort", "feed", "asof", "currency")
+// AdjustmentHeader names the response header that says what bars were adjusted for. It is always raw: for nothing.
+const AdjustmentHeader = "Tapedeck-Adjustment"
+
+// dataRoutes registers the historical endpoints, under the names of the libraries for stocks and of those for crypto.
+func (g *Gateway) dataRoutes(mux *http.ServeMux) {
+	const stocks, one, crypto = "/v2/stocks", "/v2/stocks/{symbol}", "/v1beta3/crypto/us"
+	// Exports may be long. They never take more than half of what all questions have.
+	exports := make(slots, max(1, g.opt.Limits.Queries/2))
+	data := func(what string, rows, lines, newest handler) {
+		for _, prefix := range []string{stocks, one, crypto} {
+			g.rows(mux, prefix+"/"+what, exports, rows, lines)
+		}
+		g.read(mux, stocks+"/"+what+"/latest", newest)
+		g.read(mux, one+"/"+what+"/latest", newest)
+		g.read(mux, crypto+"/latest/"+what, newest)
+	}
+	for what, kind := range map[string]market.Kind{"trades": market.KindTrade, "quotes": market.KindQuote} {
+		data(what, g.ticks(kind, what), g.tickLines(kind, what), g.latest(what, g.newestTick(kind)))
+	}
+	data("bars", g.bars, g.barLines, g.latest("bars", g.newestBar))
+	g.read(mux, stocks+"/snapshots", g.snapshots(""))
+	g.read(mux, one+"/snapshot", g.snapshots(""))
+	g.read(mux, crypto+"/snapshots", g.snapshots("snapshots"))
 }
 
-// page is a question for ticks or bars of a few symbols, a page at a time.
+// dataParams are the parameters of Alpaca's historical endpoints, beside page_token. Those that choose among Alpaca's own sources are
+// taken and make no difference here.
+func dataParams(more ...string) []string {
+	return append(more, "start", "end", "limit", "sort", "format", "feed", "asof", "currency")
+}
+
+// pageQuery is a question for ticks or bars of a few symbols, a page at a time or all at once.
 type pageQuery struct {
 	from, to   market.Time
+	today      bool // neither start nor end was given
 	limit      int
 	descending bool
 	hash       uint32
@@ -34,13 +62,17 @@ type pageQuery struct {
 }
 
 // pageQuery reads the parameters that the historical endpoints share. The hash stands for all that must not change between pages.
-func (g *Gateway) pageQuery(p params, what string, symbols []named) (*pageQuery, error) {
+// The limit is at most most, and usual when it is not given.
+func (g *Gateway) pageQuery(p params, what string, symbols []named, usual, most int) (*pageQuery, error) {
 	q := &pageQuery{symbols: symbols}
+	if _, err := p.choice("format", "json", "csv"); err != nil {
+		return nil, err
+	}
 	var err error
 	if q.from, q.to, err = p.span("start", "end", true); err != nil {
 		return nil, err
 	}
-	if q.limit, err = p.count("limit", 1000, g.opt.Limits.Page); err != nil {
+	if q.limit, err = p.count("limit", usual, most); err != nil {
 		return nil, err
 	}
 	sort, err := p.choice("sort", "asc", "desc")
@@ -59,8 +91,8 @@ func (g *Gateway) pageQuery(p params, what string, symbols []named) (*pageQuery,
 	q.hash = h.Sum32()
 	text := p["page_token"]
 	if text == "" {
-		if q.from == 0 && q.to == 0 && p["start"] == "" {
-			q.from = g.today(symbols)
+		if q.today = p["start"] == "" && p["end"] == ""; q.today {
+			q.from = g.newest(symbols).Floor(24 * market.Hour)
 		}
 		return q, nil
 	}
@@ -78,15 +110,15 @@ func (g *Gateway) pageQuery(p params, what string, symbols []named) (*pageQuery,
 	return q, nil
 }
 
-// today returns where an answer begins that was asked for without a start and an end: midnight (UTC) of the day of the newest tick of
-// the symbols. As at Alpaca for a live market, and of use for one that is played from a file.
-func (g *Gateway) today(symbols []named) market.Time {
+// newest returns the time of the newest tick of the symbols, or now if that is earlier. An answer that was asked for without a start
+// and an end begins at midnight (UTC) before it: as at Alpaca for a live market, and of use for one that is played from a file.
+func (g *Gateway) newest(symbols []named) market.Time {
 	var newest market.Time
 	for _, n := range symbols {
 		l := g.hub.listing(n.id)
 		newest = max(newest, l.trade.Event, l.quote.Event)
 	}
-	return min(newest, market.FromStd(time.Now())).Floor(24 * market.Hour)
+	return min(newest, market.FromStd(time.Now()))
 }
 
 // asked reads the parameters of a request, of which those in known are allowed, and the symbols that it names: the one in its
@@ -107,14 +139,17 @@ func (g *Gateway) asked(r *http.Request, known ...string) (p params, list []name
 	return p, list, false, err
 }
 
+// usualPage is how many rows a page has when it is not said, as at Alpaca.
+const usualPage = 1000
+
 // ticks serves /v2/stocks/{symbol}/trades and its like for quotes and several symbols.
 func (g *Gateway) ticks(kind market.Kind, what string) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		p, list, single, err := g.asked(r, pageParams()...)
+		p, list, single, err := g.asked(r, dataParams("page_token")...)
 		if err != nil {
 			return err
 		}
-		q, err := g.pageQuery(p, what, list)
+		q, err := g.pageQuery(p, what, list, usualPage, g.opt.Limits.Page)
 		if err != nil {
 			return err
 		}
@@ -122,7 +157,7 @@ func (g *Gateway) ticks(kind market.Kind, what string) func(http.ResponseWriter,
 		page := &pageWriter{answer: a, single: single, what: what, left: q.limit}
 		page.open()
 		err = q.eachTick(r.Context(), g, kind, page)
-		page.close(q, list[0].text)
+		page.close(q)
 		return a.finish(err)
 	}
 }
@@ -157,24 +192,66 @@ func (q *pageQuery) eachTick(ctx context.Context, g *Gateway, kind market.Kind, 
 	return nil
 }
 
-// bars serves /v2/stocks/{symbol}/bars and /v2/stocks/bars.
-func (g *Gateway) bars(w http.ResponseWriter, r *http.Request) error {
-	p, list, single, err := g.asked(r, pageParams("timeframe", "adjustment")...)
+// adjustments are what Alpaca can adjust bars for. We know of no splits and no dividends: the names are taken, and the bars are as
+// they were traded.
+func adjustments() []string { return []string{"raw", "split", "dividend", "spin-off", "all"} }
+
+// askedBars reads the parameters of a question for bars.
+func (g *Gateway) askedBars(r *http.Request, usual, most int, more ...string) (q *pageQuery, v market.Interval, single bool, err error) {
+	p, list, single, err := g.asked(r, dataParams(append(more, "timeframe", "adjustment")...)...)
 	if err != nil {
-		return err
+		return nil, v, single, err
 	}
-	if _, err := p.choice("adjustment", "raw"); err != nil {
-		return bad("adjustment", p["adjustment"], "bars are as traded: it must be raw")
+	if text, ok := p["adjustment"]; ok {
+		for a := range strings.SplitSeq(text, ",") {
+			if !slices.Contains(adjustments(), a) {
+				return nil, v, single, bad("adjustment", text, "it must be of "+strings.Join(adjustments(), ", ")+", parted by commas")
+			}
+		}
 	}
 	frame := p["timeframe"]
 	if frame == "" {
-		return bad("timeframe", "", "it must be given, such as 1Min, 5Min, 1Hour or 1Day")
+		return nil, v, single, bad("timeframe", "", "it must be given, such as 1Min, 5Min, 1Hour or 1Day")
 	}
-	interval, err := market.ParseInterval(frame)
-	if err != nil {
-		return bad("timeframe", frame, err.Error())
+	if v, err = market.ParseInterval(frame); err != nil {
+		return nil, v, single, bad("timeframe", frame, err.Error())
 	}
-	q, err := g.pageQuery(p, "bars"+interval.String(), list)
+	if q, err = g.pageQuery(p, "bars"+v.String(), list, usual, most); err != nil {
+		return nil, v, single, err
+	}
+	if _, fixed := v.Fixed(); !fixed {
+		err = g.alignDays(v, q, p)
+	}
+	return q, v, single, err
+}
+
+// alignDays looks at the ends of a question for bars of days and more. One without a start begins with the bar that the newest tick is
+// in: a trading day need not begin on the day, UTC, on which it ends.
+func (g *Gateway) alignDays(v market.Interval, q *pageQuery, p params) error {
+	newest := g.newest(q.symbols)
+	for _, n := range q.symbols {
+		r := candle.Roller{Interval: v, Calendar: g.opt.Calendars.For(n.symbol.Venue())}
+		for _, name := range [...]string{"start", "end"} {
+			at := q.from
+			if name == "end" {
+				at = q.to
+			}
+			if _, _, err := r.Bounds(at); err != nil {
+				return bad(name, p[name], err.Error())
+			}
+		}
+		if q.today {
+			if start, _, err := r.Bounds(newest); err == nil {
+				q.from = min(q.from, start)
+			}
+		}
+	}
+	return nil
+}
+
+// bars serves /v2/stocks/{symbol}/bars and /v2/stocks/bars.
+func (g *Gateway) bars(w http.ResponseWriter, r *http.Request) error {
+	q, interval, single, err := g.askedBars(r, usualPage, g.opt.Limits.Page, "page_token")
 	if err != nil {
 		return err
 	}
@@ -182,26 +259,18 @@ func (g *Gateway) bars(w http.ResponseWriter, r *http.Request) error {
 	a := g.answer(w, "application/json")
 	page := &pageWriter{answer: a, single: single, what: "bars", left: q.limit}
 	page.open()
-	var asOf *tape.Position
+	asOf := tape.Position(math.MaxUint64)
 	var bars []market.Bar
 	for i, n := range q.symbols {
-		bq := market.BarQuery{
-			Symbol: n.symbol, Interval: interval, From: q.from, To: q.to, Limit: page.left + 1, Descending: q.descending,
-		}
+		bq := q.barQuery(n, interval, page.left+1)
 		if q.token != nil && i == 0 {
-			if q.descending {
-				bq.To = q.token.key.Event
-			} else {
-				bq.From = q.token.key.Event + 1
-			}
+			goOn(&bq, q.token.key.Event)
 		}
 		var pos tape.Position
 		if bars, pos, err = g.opt.History.Bars(r.Context(), bq, bars[:0]); err != nil {
 			return a.finish(err)
 		}
-		if asOf == nil || pos < *asOf {
-			asOf = &pos
-		}
+		asOf = min(asOf, pos)
 		page.begin(n)
 		for j := range bars {
 			if b := &bars[j]; b.Priced && page.row(market.TickKey{Event: b.Start}) {
@@ -213,9 +282,24 @@ func (g *Gateway) bars(w http.ResponseWriter, r *http.Request) error {
 			break
 		}
 	}
-	page.close(q, list[0].text)
-	w.Header().Set(CursorHeader, tape.Cursor{Epoch: epoch, Position: *asOf, Index: tape.AllEntries}.String())
+	page.close(q)
+	w.Header().Set(AdjustmentHeader, "raw")
+	w.Header().Set(CursorHeader, tape.Cursor{Epoch: epoch, Position: asOf, Index: tape.AllEntries}.String())
 	return a.finish(nil)
+}
+
+// barQuery is the question for at most limit bars of one of the symbols.
+func (q *pageQuery) barQuery(n named, v market.Interval, limit int) market.BarQuery {
+	return market.BarQuery{Symbol: n.symbol, Interval: v, From: q.from, To: q.to, Limit: limit, Descending: q.descending}
+}
+
+// goOn makes a question for bars go on behind the one that starts at last, in its direction.
+func goOn(q *market.BarQuery, last market.Time) {
+	if q.Descending {
+		q.To = last
+	} else {
+		q.From = last + 1
+	}
 }
 
 // pageWriter writes a page of rows in Alpaca's shape: {"trades":[…],"symbol":"AAPL","next_page_token":null} for one symbol,
@@ -272,9 +356,9 @@ func (p *pageWriter) end() {
 	}
 }
 
-func (p *pageWriter) close(q *pageQuery, symbol string) {
+func (p *pageWriter) close(q *pageQuery) {
 	if p.single {
-		p.b = appendString(append(p.b, `],"symbol":`...), symbol)
+		p.b = appendString(append(p.b, `],"symbol":`...), q.symbols[0].text)
 	} else {
 		p.b = append(p.b, '}')
 	}
@@ -285,54 +369,4 @@ func (p *pageWriter) close(q *pageQuery, symbol string) {
 		p.b = append(p.b, `,"next_page_token":null`...)
 	}
 	p.b = append(p.b, '}', '\n')
-}
-
-// latest serves /v2/stocks/{symbol}/trades/latest and its like: what the hub knows to be newest.
-func (g *Gateway) latest(kind market.Kind, what string) func(http.ResponseWriter, *http.Request) error {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		_, list, single, err := g.asked(r, "feed", "currency")
-		if err != nil {
-			return err
-		}
-		a := g.answer(w, "application/json")
-		if single {
-			a.b = appendString(append(a.b, `{"symbol":`...), list[0].text)
-			a.b = append(append(append(a.b, `,"`...), strings.TrimSuffix(what, "s")...), `":`...)
-			if !g.appendNewest(a, kind, list[0].id) {
-				a.b = append(a.b, "null"...)
-			}
-			a.b = append(a.b, '}', '\n')
-			return a.finish(nil)
-		}
-		a.b = append(append(append(a.b, `{"`...), what...), `":{`...)
-		keys := 0
-		for _, n := range list {
-			before := len(a.b)
-			if keys > 0 {
-				a.b = append(a.b, ',')
-			}
-			a.b = append(appendString(a.b, n.text), ':')
-			if g.appendNewest(a, kind, n.id) {
-				keys++
-			} else {
-				a.b = a.b[:before]
-			}
-		}
-		a.b = append(a.b, '}', '}', '\n')
-		return a.finish(nil)
-	}
-}
-
-// appendNewest writes the newest tick of a symbol, and reports whether there is one.
-func (g *Gateway) appendNewest(a *answer, kind market.Kind, id uint32) bool {
-	l := g.hub.listing(id)
-	switch {
-	case kind == market.KindTrade && l.trade.Kind != 0:
-		a.b = appendTrade(append(a.b, '{'), &l.trade)
-	case kind == market.KindQuote && l.quote.Kind != 0:
-		a.b = appendQuote(append(a.b, '{'), &l.quote)
-	default:
-		return false
-	}
-	return true
 }
