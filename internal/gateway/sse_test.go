@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -246,5 +247,52 @@ func TestAuthDeadline(t *testing.T) {
 	if c, _ := b.tryDial("/v2/tape", "APCA-API-KEY-ID", "key", "APCA-API-SECRET-KEY", "secret"); c != nil {
 		c.read()
 		c.want(`[{"T":"success","msg":"authenticated"}]`)
+	}
+}
+
+// late is a history that is not there before its gate is opened.
+type late struct {
+	*memHistory
+	asked, gate chan struct{}
+}
+
+// Listings implements History.
+func (h late) Listings(ctx context.Context) ([]market.Listing, error) {
+	close(h.asked)
+	<-h.gate
+	return h.memHistory.Listings(ctx)
+}
+
+// TestEventsWhileStarting opens events before the server is ready. They begin once it is: a browser that were refused would never
+// come back.
+func TestEventsWhileStarting(t *testing.T) {
+	m := newMemTape()
+	h := late{newMemHistory(), make(chan struct{}), make(chan struct{})}
+	g, err := New(Options{Tape: m, History: h})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- g.Run(ctx) }()
+	<-h.asked
+	came := make(chan struct{})
+	handler := g.Handler()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(came)
+		handler.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	b := &bench{t: t, tape: m, g: g, url: server.URL, server: server}
+	first := make(chan string, 1)
+	go func() { first <- b.listen("/v2/tape/sse?trades=*").next() }()
+	<-came
+	close(h.gate)
+	if got := <-first; got != `[{"T":"success","msg":"connected"}]` {
+		t.Errorf("got %q", got)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }

@@ -1,9 +1,11 @@
 package gateway
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"tapedeck/internal/websocket"
 )
@@ -80,10 +82,31 @@ func (g *Gateway) mayOpen(r *http.Request) *problem {
 			status: http.StatusForbidden, parameter: "Origin", value: strings.Join(r.Header.Values("Origin"), " "),
 			detail: "this web page may not open streams; an operator can add it to the allowed origins",
 		}
-	case !g.isStarted() || g.isClosing():
+	case g.isClosing() || !g.waitForStart(r.Context()):
 		return &problem{status: http.StatusServiceUnavailable, detail: "the server is starting or shutting down", retry: 1}
 	}
 	return nil
+}
+
+// startPatience is how long a stream that is opened while the server starts is kept waiting. Browsers give EventSource up for good when
+// it is refused.
+const startPatience = 5 * time.Second
+
+// waitForStart reports whether streams are served, waiting a while for it.
+func (g *Gateway) waitForStart(ctx context.Context) bool {
+	if g.isStarted() {
+		return true
+	}
+	timer := time.NewTimer(startPatience)
+	defer timer.Stop()
+	select {
+	case <-g.started:
+		return true
+	case <-g.closing:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // mayStream looks at the handshake of a WebSocket before it is answered: it returns how the client wants to be spoken to, or why not.
