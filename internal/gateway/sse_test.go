@@ -284,11 +284,11 @@ func TestEventsWhileStarting(t *testing.T) {
 	}))
 	defer server.Close()
 	b := &bench{t: t, tape: m, g: g, url: server.URL, server: server}
-	first := make(chan string, 1)
-	go func() { first <- b.listen("/v2/tape/sse?trades=*").next() }()
-	<-came
-	close(h.gate)
-	if got := <-first; got != `[{"T":"success","msg":"connected"}]` {
+	go func() {
+		<-came
+		close(h.gate)
+	}()
+	if got := b.listen("/v2/tape/sse?trades=*").next(); got != `[{"T":"success","msg":"connected"}]` {
 		t.Errorf("got %q", got)
 	}
 	cancel()
