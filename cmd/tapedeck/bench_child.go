@@ -31,6 +31,7 @@ func startChild(cmd *exec.Cmd) (*child, error) {
 	c := &child{cmd: cmd, log: new(lastBytes), done: make(chan struct{})}
 	name := strings.Join(cmd.Args[:min(2, len(cmd.Args))], " ")
 	ownGroup(cmd)
+	endWithUs(cmd)
 	cmd.Cancel = func() error { return signalGroup(cmd, true) }
 	cmd.WaitDelay = stopPatience
 	cmd.Stderr = c.log

@@ -145,6 +145,8 @@ func (f *fanout) setRate(o *fanoutFlags) error {
 	case o.idle:
 		f.rate = idleRate
 		return nil
+	case o.url != "" && o.peer == "" && f.cmd.Flags().Changed("rate") && o.rate != "max":
+		return errors.New("--rate and --url: the server that runs has a rate of its own")
 	case o.rate == "max" && o.url != "":
 		return errors.New("--rate max needs a server of its own: leave out --url")
 	case o.rate == "max":

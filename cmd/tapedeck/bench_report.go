@@ -27,27 +27,28 @@ type fanoutReport struct {
 
 // fanoutRun is what was measured of one server.
 type fanoutRun struct {
-	Server              string       `json:"server"`
-	Rate                float64      `json:"ticks_per_second"`
-	Seconds             float64      `json:"seconds"`
-	Deliveries          uint64       `json:"deliveries"`
-	DeliveriesPerSecond float64      `json:"deliveries_per_second"`
-	BytesPerSecond      float64      `json:"bytes_per_second"`
-	FramesPerSecond     float64      `json:"frames_per_second"`
-	ReadsPerSecond      float64      `json:"reads_per_second"`
-	Latency             *latency     `json:"latency_ms"`
-	ServerCPU           *float64     `json:"server_cpu_seconds"`
-	ServerCPUMillion    *float64     `json:"server_cpu_seconds_per_million_deliveries"`
-	LoadCPU             *float64     `json:"load_cpu_seconds"`
-	ServerMemory        *float64     `json:"server_memory_bytes"`
-	ConnectionMemory    *float64     `json:"memory_bytes_per_connection"`
-	Losses              uint64       `json:"losses"`
-	OrderErrors         uint64       `json:"order_errors"`
-	ConnectionsLost     uint64       `json:"connections_lost"`
-	LostReason          string       `json:"lost_reason,omitempty"`
-	Behind              uint64       `json:"ticks_behind"`
-	Checked             int          `json:"connections_checked_in_full"`
-	Tried               []searchStep `json:"tried,omitempty"`
+	Server              string           `json:"server"`
+	Rate                float64          `json:"ticks_per_second"`
+	Seconds             float64          `json:"seconds"`
+	Deliveries          uint64           `json:"deliveries"`
+	DeliveriesPerSecond float64          `json:"deliveries_per_second"`
+	BytesPerSecond      float64          `json:"bytes_per_second"`
+	FramesPerSecond     float64          `json:"frames_per_second"`
+	ReadsPerSecond      float64          `json:"reads_per_second"`
+	Latency             *latency         `json:"latency_ms"`
+	Append              *bucketQuantiles `json:"append_ms"`
+	ServerCPU           *float64         `json:"server_cpu_seconds"`
+	ServerCPUMillion    *float64         `json:"server_cpu_seconds_per_million_deliveries"`
+	LoadCPU             *float64         `json:"load_cpu_seconds"`
+	ServerMemory        *float64         `json:"server_memory_bytes"`
+	ConnectionMemory    *float64         `json:"memory_bytes_per_connection"`
+	Losses              uint64           `json:"losses"`
+	OrderErrors         uint64           `json:"order_errors"`
+	ConnectionsLost     uint64           `json:"connections_lost"`
+	LostReason          string           `json:"lost_reason,omitempty"`
+	Behind              uint64           `json:"ticks_behind"`
+	Checked             int              `json:"connections_checked_in_full"`
+	Tried               []searchStep     `json:"tried,omitempty"`
 
 	expected float64 // deliveries a second
 }
@@ -90,7 +91,7 @@ func newFanoutRun(name string, rate float64, f *fanout, r *load.Result, w *watch
 		Server: name, Rate: rate, Seconds: seconds, Deliveries: r.Ticks, DeliveriesPerSecond: float64(r.Ticks) / seconds,
 		BytesPerSecond: float64(r.Bytes) / seconds, FramesPerSecond: float64(r.Frames) / seconds, ReadsPerSecond: float64(r.Reads) / seconds,
 		Latency: newLatency(r.Latency, 1000), Losses: r.Losses, OrderErrors: r.OrderErrors, ConnectionsLost: r.Lost, Behind: r.Behind,
-		Checked: r.Checked,
+		Checked: r.Checked, Append: w.appended,
 	}
 	if r.LostWhy != nil {
 		run.LostReason = r.LostWhy.Error()
@@ -113,9 +114,14 @@ func newFanoutRun(name string, rate float64, f *fanout, r *load.Result, w *watch
 		each := float64(w.connected.rss-w.empty.rss) / float64(f.clients)
 		run.ConnectionMemory = &each
 	}
-	run.expected = rate * float64(f.clients)
+	share := 1.0 // of the ticks that a client sees
 	if f.one {
-		run.expected /= float64(len(f.names))
+		share = 1 / float64(len(f.names))
+	}
+	run.expected = rate * float64(f.clients) * share
+	if w.child == nil {
+		// The server has a rate of its own.
+		run.Rate = run.DeliveriesPerSecond / float64(f.clients) / share
 	}
 	return run
 }
@@ -165,6 +171,14 @@ func (r *fanoutReport) print(w io.Writer) error {
 			return fmt.Sprintf("%.2f ms", get(r.Latency))
 		}
 	}
+	ofAppend := func(get func(*bucketQuantiles) float64) func(*fanoutRun) string {
+		return func(r *fanoutRun) string {
+			if r.Append == nil {
+				return "-"
+			}
+			return fmt.Sprintf("%.2f ms", get(r.Append))
+		}
+	}
 	var rows [][]string
 	for _, row := range []struct {
 		name string
@@ -180,6 +194,8 @@ func (r *fanoutReport) print(w io.Writer) error {
 		{"latency p99", ms(func(l *latency) float64 { return l.P99 })},
 		{"latency p99.9", ms(func(l *latency) float64 { return l.P999 })},
 		{"latency max", ms(func(l *latency) float64 { return l.Max })},
+		{"of which append to the tape p50", ofAppend(func(q *bucketQuantiles) float64 { return q.P50 })},
+		{"of which append to the tape p99", ofAppend(func(q *bucketQuantiles) float64 { return q.P99 })},
 		{"server CPU", func(r *fanoutRun) string { return optional(r.ServerCPU, seconds) }},
 		{"server CPU / 1,000,000 deliveries", func(r *fanoutRun) string { return optional(r.ServerCPUMillion, seconds) }},
 		{"load generator CPU", func(r *fanoutRun) string { return optional(r.LoadCPU, seconds) }},

@@ -21,6 +21,9 @@ type watch struct {
 	begin, end       *usage // of what is measured
 	loadBegin        time.Duration
 	loadCPU          *time.Duration // of the crowd, while it measured
+
+	metrics  map[string]float64 // at the beginning of what is measured
+	appended *bucketQuantiles   // how long the tape took to make ticks durable, while it was measured
 }
 
 // usage reads what the server has used until now.
@@ -80,6 +83,7 @@ func (w *watch) phase(_ context.Context, p load.Phase) (err error) {
 			w.connected, err = w.rest()
 		}
 	case load.PhaseBegin:
+		w.metrics, _ = scrape(w.cmd, w.url.String()) // a peer has none
 		w.begin = w.usage()
 		w.loadBegin, _ = ownCPU()
 	case load.PhaseEnd:
@@ -88,6 +92,9 @@ func (w *watch) phase(_ context.Context, p load.Phase) (err error) {
 			w.loadCPU = &cpu
 		}
 		w.end = w.usage()
+		if after, err := scrape(w.cmd, w.url.String()); err == nil && w.metrics != nil {
+			w.appended = quantiles("tapedeck_tape_append_seconds", w.metrics, after)
+		}
 	}
 	return err
 }
