@@ -219,31 +219,26 @@ func (g *Gateway) askedBars(r *http.Request, usual, most int, more ...string) (q
 	if q, err = g.pageQuery(p, "bars"+v.String(), list, usual, most); err != nil {
 		return nil, v, single, err
 	}
-	if _, fixed := v.Fixed(); !fixed {
-		err = g.alignDays(v, q, p)
-	}
-	return q, v, single, err
+	return q, v, single, g.align(v, q, p)
 }
 
-// alignDays looks at the ends of a question for bars of days and more. One without a start begins with the bar that the newest tick is
-// in: a trading day need not begin on the day, UTC, on which it ends.
-func (g *Gateway) alignDays(v market.Interval, q *pageQuery, p params) error {
+// align looks whether there can be bars between the ends of a question. One for bars of days and more that has no start begins with
+// the bar that the newest tick is in: a trading day need not begin on the day, UTC, on which it ends.
+func (g *Gateway) align(v market.Interval, q *pageQuery, p params) error {
+	_, fixed := v.Fixed()
 	newest := g.newest(q.symbols)
 	for _, n := range q.symbols {
 		r := candle.Roller{Interval: v, Calendar: g.opt.Calendars.For(n.symbol.Venue())}
-		for _, name := range [...]string{"start", "end"} {
-			at := q.from
-			if name == "end" {
-				at = q.to
-			}
-			if _, _, err := r.Bounds(at); err != nil {
-				return bad(name, p[name], err.Error())
+		for _, end := range [...]struct {
+			name string
+			at   market.Time
+		}{{"start", q.from}, {"end", q.to}} {
+			if _, _, err := r.Bounds(end.at); err != nil {
+				return bad(end.name, p[end.name], "there are bars from the year 1685 to 2254 only")
 			}
 		}
-		if q.today {
-			if start, _, err := r.Bounds(newest); err == nil {
-				q.from = min(q.from, start)
-			}
+		if start, _, err := r.Bounds(newest); err == nil && q.today && !fixed {
+			q.from = min(q.from, start)
 		}
 	}
 	return nil
