@@ -40,26 +40,37 @@ func (g *Gateway) udf(mux *http.ServeMux) {
 			return bad("path", r.URL.Path, "no such part of the data feed; symbols are found by /udf/search and /udf/symbols, not in groups")
 		})
 	}
-	mux.HandleFunc("OPTIONS /udf/streaming", u.preflight)
-	mux.HandleFunc("/udf/streaming", u.streaming)
+	mux.HandleFunc("/udf/streaming", u.answersPreflight(http.HandlerFunc(u.streaming)))
 }
 
 // route serves GET and HEAD of a path, and answers browsers that ask before whether they may.
 func (u *udf) route(mux *http.ServeMux, pattern string, h handler) {
-	mux.HandleFunc("OPTIONS "+pattern, u.preflight)
-	u.g.get(mux, pattern, func(w http.ResponseWriter, r *http.Request) error {
+	inner := http.NewServeMux()
+	u.g.get(inner, pattern, func(w http.ResponseWriter, r *http.Request) error {
 		u.allowOrigin(w, r)
 		if err := h(w, r); err != nil {
 			u.fail(w, r, err)
 		}
 		return nil
 	})
+	mux.HandleFunc(pattern, u.answersPreflight(inner))
+}
+
+// answersPreflight serves OPTIONS, and leaves the other methods to next.
+func (u *udf) answersPreflight(next http.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodOptions {
+			u.preflight(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	}
 }
 
 // ready lets a handler in when history is served: so many at once, each for so long.
 func (u *udf) ready(h handler) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if !u.g.isStarted() {
+		if !u.g.waitForStart(r.Context()) {
 			return errors.New("the server is starting")
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), u.g.opt.Limits.QueryTime)
