@@ -39,11 +39,13 @@ func (s *session) fillNewest(p *parcel, sc *scratch) {
 	st := s.current()
 	n := &sc.newest
 	n.blocks = n.blocks[:0]
+	st.held = nil // the round ends behind it
 	at := st.at.pos
 	for {
 		before := len(n.blocks)
 		blocks, ok := s.g.hub.from(at, n.blocks, 256)
 		if !ok {
+			clear(n.blocks)
 			s.fillKnown(st, p, sc)
 			return
 		}
@@ -64,8 +66,12 @@ func (s *session) fillNewest(p *parcel, sc *scratch) {
 	for _, b := range slices.Backward(n.blocks) {
 		for i := len(b.events) - 1; i >= 0; i-- {
 			ev := &b.events[i]
-			if b.rec.Position == st.at.pos && ev.entry < st.at.index {
+			at := place{b.rec.Position, ev.entry}
+			if at.before(st.at) {
 				break
+			}
+			if st.until.pos != 0 && !at.before(st.until) {
+				continue // main tells it
 			}
 			if s.wants(st, b, ev) && (ev.channel > chQuotes || n.first(ev.channel, ev.symbol)) {
 				n.due = append(n.due, dueEvent{b, i})
@@ -79,8 +85,16 @@ func (s *session) fillNewest(p *parcel, sc *scratch) {
 	clear(n.due)
 	clear(n.blocks)
 	// Only now: the cursors of the messages before the last one must not be behind what has not been written.
-	st.at = place{pos: at}
+	st.at = st.end(place{pos: at})
 	s.ended(st)
+}
+
+// end returns a place, or that where the stretch ends when it is earlier.
+func (st *stretch) end(at place) place {
+	if st.until.pos != 0 && st.until.before(at) {
+		return st.until
+	}
+	return at
 }
 
 // part begins another message when the one that is being built is long enough.
@@ -106,6 +120,9 @@ func (s *session) fillKnown(st *stretch, p *parcel, sc *scratch) {
 			if k.Kind == market.KindQuote {
 				ev.channel = chQuotes
 			}
+			if st.until.pos != 0 && k.at >= st.until.pos {
+				continue // main tells it
+			}
 			if !s.wants(st, &block{rec: &tape.Record{Position: k.at, Batch: tape.Batch{Feed: k.feed}}}, &ev) {
 				continue
 			}
@@ -119,7 +136,7 @@ func (s *session) fillKnown(st *stretch, p *parcel, sc *scratch) {
 			break
 		}
 	}
-	st.at = place{pos: max(next, st.at.pos)}
+	st.at = st.end(place{pos: max(next, st.at.pos)})
 	s.ended(st)
 }
 

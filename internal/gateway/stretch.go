@@ -31,8 +31,9 @@ type mute struct {
 	less  *subscriptions
 }
 
-// heldEntries bounds what a session keeps of what it read ahead while it waits for its client.
-const heldEntries = 4096
+// heldEntries bounds what each stretch of a session keeps of what it read ahead while it waits for its client: more than a frame,
+// and about 240 KB.
+const heldEntries = 1024
 
 // current returns the stretch that comes next.
 func (s *session) current() *stretch {

@@ -84,6 +84,10 @@ func (s *subscriptions) filter() filter {
 				b = binary.LittleEndian.AppendUint64(b, word)
 			}
 		}
+		// The feed of a symbol may have become another one between the times when two clients' symbols were looked up.
+		for _, feed := range slices.Sorted(maps.Keys(s.feeds)) {
+			b = append(binary.AppendUvarint(b, uint64(len(feed))), feed...)
+		}
 		sum := filter(sha256.Sum256(b))
 		s.sum = &sum
 	}
