@@ -178,6 +178,10 @@ func (s *session) subscribe(ctx context.Context, r *request) error {
 	return nil
 }
 
+// mostDepartures is how many places a client may go on from before it has come to where they meet. Each costs the session two copies
+// of what it wants.
+const mostDepartures = 32
+
 // depart decides where the stream goes on from with the next set.
 func (s *session) depart(ctx context.Context, r *request, next *subscriptions) error {
 	var from place
@@ -194,6 +198,8 @@ func (s *session) depart(ctx context.Context, r *request, next *subscriptions) e
 	case s.subs.empty():
 		s.main = stretch{at: from}
 		s.detours, s.mutes = nil, nil
+	case r.from != nil && len(s.detours)+len(s.mutes) >= mostDepartures:
+		return errors.New(`too many messages with "from" before what they ask for has come`)
 	case r.from != nil && from.before(s.main.at):
 		s.detours = append(s.detours, &stretch{at: from, until: s.main.at, only: next.clone(), less: s.subs.clone()})
 	case r.from != nil:
@@ -226,6 +232,10 @@ func (s *session) unsubscribe(r *request) error {
 	}
 	for _, m := range s.mutes {
 		m.only.without(&gone)
+	}
+	if s.subs.empty() {
+		s.main, s.detours, s.mutes = stretch{}, nil, nil // the next subscription begins anew
+		s.lag(false)
 	}
 	return nil
 }

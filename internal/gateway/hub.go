@@ -85,6 +85,7 @@ func (h *hub) run(ctx context.Context) error {
 		case errors.As(err, &trimmed):
 			h.log.Warn("records were trimmed before the gateway read them", "from", next, "first", trimmed.First)
 			h.skipTo(trimmed.First)
+			h.tell()
 		case errors.Is(err, tape.ErrClosed):
 			return fmt.Errorf("read the tape: %w", err)
 		case err != nil:
@@ -104,10 +105,15 @@ func (h *hub) run(ctx context.Context) error {
 				h.publish(rec)
 			}
 			clear(records)
-			fresh := make(chan struct{})
-			close(*h.woken.Swap(&fresh))
+			h.tell()
 		}
 	}
+}
+
+// tell wakes those who wait for news.
+func (h *hub) tell() {
+	fresh := make(chan struct{})
+	close(*h.woken.Swap(&fresh))
 }
 
 // pause waits; it returns false when ctx is done first.
