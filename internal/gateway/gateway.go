@@ -25,6 +25,7 @@ type Gateway struct {
 	queries   slots     // requests that read history
 	catchUps  slots     // soloists that read the tape
 	buffers   sync.Pool // of *[]byte, for answers
+	scratches sync.Pool // of *scratch, for soloists
 	inflaters websocket.Inflaters
 	shards    []*shard
 	readers   *readers

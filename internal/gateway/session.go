@@ -345,17 +345,19 @@ func (s *session) lag(behind bool) {
 	}
 }
 
-// isDead reports whether a client has not been heard of for so long that it must be gone. One that is only slow to read is not: its
-// system still answers for it where that can be asked, and elsewhere a write that waits counts for it.
-func (g *Gateway) isDead(now, heard time.Time, waits bool, silence func() (time.Duration, bool)) bool {
-	patience := 8 * g.opt.Ping
-	if now.Sub(heard) < patience {
+// patience is how long a client may be silent, or take to read what comes before its goodbye.
+func (g *Gateway) patience() time.Duration { return 8 * g.opt.Ping }
+
+// isDead reports whether a client has not been heard of for so long that it must be gone. One that is only slow to read, or that has
+// nothing to say, is not: its system still answers for it where that can be asked, and elsewhere it is excused.
+func (g *Gateway) isDead(now, heard time.Time, excused bool, silence func() (time.Duration, bool)) bool {
+	if now.Sub(heard) < g.patience() {
 		return false
 	}
 	if d, ok := silence(); ok {
-		return d > patience
+		return d > g.patience()
 	}
-	return !waits
+	return !excused
 }
 
 // closed counts a session that has ended.

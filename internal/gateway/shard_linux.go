@@ -39,6 +39,7 @@ type shard struct {
 
 	mu     sync.Mutex
 	posted []*conn       // that are new, or come back from the readers
+	ended  bool          // nothing looks at posted any more
 	wake   chan struct{} // has one element when something was posted
 }
 
@@ -63,6 +64,7 @@ type conn struct {
 	brought *parcel   // by the readers
 	retry   time.Time // when the session may be looked at again
 	hangUp  time.Time // when the connection is cut, if the client has not closed it; zero while the session lives
+	endBy   time.Time // when the connection is cut, if the client has not read up to the goodbye; zero before that is due
 }
 
 // parcelKey says what a parcel is of: the same for clients of the same manner that want the same from the same place.
@@ -113,20 +115,28 @@ func (sh *shard) adopt(s *session, c net.Conn, guest guest) bool {
 	if err := raw.Control(func(its uintptr) { fd, err = unix.FcntlInt(its, unix.F_DUPFD_CLOEXEC, 0) }); err != nil || fd < 0 {
 		return false
 	}
+	if !sh.post(&conn{session: s, shard: sh, fd: fd, guest: guest, readable: true, writable: true}) {
+		_ = unix.Close(fd) // nothing was written to it
+		return false
+	}
 	_ = tcp.Close() // the connection lives on in the other descriptor
-	sh.post(&conn{session: s, shard: sh, fd: fd, guest: guest, readable: true, writable: true})
 	return true
 }
 
-// post hands a connection to the shard.
-func (sh *shard) post(c *conn) {
+// post hands a connection to the shard. It returns false when the shard has ended.
+func (sh *shard) post(c *conn) bool {
 	sh.mu.Lock()
+	if sh.ended {
+		sh.mu.Unlock()
+		return false
+	}
 	sh.posted = append(sh.posted, c)
 	sh.mu.Unlock()
 	select {
 	case sh.wake <- struct{}{}:
 	default:
 	}
+	return true
 }
 
 // run drives the sessions until ctx is done, then cuts those that are left.
@@ -274,11 +284,12 @@ func (c *conn) work(ctx context.Context, sc *scratch) {
 		c.answer(ctx)
 	} else {
 		p := new(parcel)
+		from, detours := c.current().at, len(c.detours)
 		switch err := c.compose(ctx, p, sc, true); {
 		case err == nil:
 			if len(p.bytes()) > 0 {
 				c.brought = p
-			} else if !c.isCurrent() {
+			} else if len(c.detours) == detours && c.current().at == from && !c.isCurrent() {
 				c.retry = time.Now().Add(time.Millisecond) // what is next is not in the ring yet
 			}
 		case isForNow(err):
@@ -287,7 +298,7 @@ func (c *conn) work(ctx context.Context, sc *scratch) {
 			c.failed(ctx, err)
 		}
 	}
-	c.shard.post(c)
+	c.shard.post(c) // the shards end after the readers
 }
 
 // welcome takes back a session that was away.
@@ -338,6 +349,8 @@ func (sh *shard) turn(ctx context.Context, c *conn) {
 			sh.write(c)
 		case !c.hangUp.IsZero():
 			return
+		case len(c.out) >= mostUnsent: // before more is added to it
+			c.rest = c.unsent()
 		case c.needsTape():
 			sh.send(c)
 			return
@@ -435,9 +448,10 @@ func (sh *shard) wait(c *conn, waits bool) {
 func (sh *shard) due(ctx context.Context, c *conn) {
 	key, shared := sh.key(c)
 	if shared {
-		if p := sh.find(key); p != nil {
+		// A round of mode latest is of use only while it is the newest: the next one may be due much later.
+		if p := sh.find(key); p != nil && (!c.manner.latest || uint64(p.to.pos) >= sh.g.hub.end.Load()) {
 			c.lag(false)
-			c.main.at = p.to
+			c.main.at, c.main.held = p.to, nil
 			sh.hand(c, p)
 			return
 		}
@@ -453,8 +467,9 @@ func (sh *shard) due(ctx context.Context, c *conn) {
 		sh.list(c)
 	default:
 		// New symbols may have come to light while it was built; then it is of another filter.
-		if shared && c.subs.filter() == key.filter {
+		if shared && c.subs.filter() == key.filter && c.main.at != from {
 			p.refs++
+			sh.release(sh.recent[0][key])
 			sh.recent[0][key] = p
 		}
 		sh.hand(c, p)
@@ -606,6 +621,10 @@ func (sh *shard) sweep(ctx context.Context) {
 			sh.drop(c)
 			continue
 		}
+		if c.end != nil && c.hangUp.IsZero() && sh.isLate(c) {
+			sh.drop(c)
+			continue
+		}
 		if len(c.rest) == 0 && len(c.out) == 0 && c.end == nil {
 			c.duties(sh.now)
 		}
@@ -613,6 +632,14 @@ func (sh *shard) sweep(ctx context.Context) {
 			sh.turn(ctx, c)
 		}
 	}
+}
+
+// isLate reports whether a client has had its time to read up to the goodbye.
+func (sh *shard) isLate(c *conn) bool {
+	if c.endBy.IsZero() {
+		c.endBy = sh.now.Add(sh.g.patience())
+	}
+	return sh.now.After(c.endBy)
 }
 
 // report adds to the metrics what was written.
@@ -632,7 +659,7 @@ func (sh *shard) report() {
 func (sh *shard) cutAll() {
 	sh.mu.Lock()
 	posted := sh.posted
-	sh.posted = nil
+	sh.posted, sh.ended = nil, true
 	sh.mu.Unlock()
 	for _, c := range posted {
 		if !c.away {

@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"io"
+	"net"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -13,13 +15,12 @@ import (
 // and when Options.Portable says so. It may wait for its client, so it costs a stack and a buffer, and a system call for each wait.
 type soloist struct {
 	*session
-	conn    io.ReadWriteCloser
-	input   chan []byte
-	taken   chan struct{} // input may be used again
-	heard   atomic.Int64  // when the client last sent anything, in ns since 1970
-	busy    atomic.Bool   // a write waits for the client to read
-	parcel  parcel
-	scratch scratch
+	conn   io.ReadWriteCloser
+	input  chan []byte
+	taken  chan struct{} // input may be used again
+	heard  atomic.Int64  // when the client last sent anything, in ns since 1970
+	busy   atomic.Bool   // a write waits for the client to read
+	parcel parcel
 }
 
 // solo drives a session until it ends. It closes the connection; ctx cuts it.
@@ -81,7 +82,7 @@ func (l *soloist) watch() (stop func()) {
 		defer mu.Unlock()
 		switch {
 		case done:
-		case l.g.isDead(time.Now(), time.Unix(0, l.heard.Load()), l.busy.Load(), l.silence):
+		case l.isGone():
 			_ = l.conn.Close() // play notices
 		default:
 			timer.Reset(every)
@@ -95,9 +96,19 @@ func (l *soloist) watch() (stop func()) {
 	}
 }
 
-// silence asks the system, if the connection is a socket.
+// isGone reports whether the client must be gone. One that only listens has nothing to say for itself.
+func (l *soloist) isGone() bool {
+	excused := l.busy.Load() || l.manner.carrier == inEvents
+	return l.g.isDead(time.Now(), time.Unix(0, l.heard.Load()), excused, l.silence)
+}
+
+// silence asks the system, if the connection is a socket, or TLS over one.
 func (l *soloist) silence() (d time.Duration, ok bool) {
-	sc, is := l.conn.(syscall.Conn)
+	var conn any = l.conn
+	if over, is := conn.(interface{ NetConn() net.Conn }); is {
+		conn = over.NetConn()
+	}
+	sc, is := conn.(syscall.Conn)
 	if !is {
 		return 0, false
 	}
@@ -124,6 +135,9 @@ func (l *soloist) play(ctx context.Context) {
 		until := l.duties(now)
 		for len(l.asked) > 0 {
 			l.answer(ctx)
+			if len(l.out) >= mostUnsent && !l.write(l.unsent()) {
+				return
+			}
 		}
 		if !l.write(l.unsent()) {
 			return
@@ -185,12 +199,12 @@ func (l *soloist) closingOnce(known bool) <-chan struct{} {
 // be written to.
 func (l *soloist) deliver(ctx context.Context) (retry time.Time, ok bool) {
 	from, detours := l.current().at, len(l.detours)
-	err := l.compose(ctx, &l.parcel, &l.scratch, false)
-	if err != nil {
+	err := l.build(ctx, false)
+	if errors.Is(err, errBehind) {
 		if l.g.catchUps.acquire(ctx) != nil {
 			return time.Time{}, false
 		}
-		err = l.compose(ctx, &l.parcel, &l.scratch, true)
+		err = l.build(ctx, true)
 		l.g.catchUps.release()
 	}
 	now := time.Now()
@@ -214,15 +228,28 @@ func (l *soloist) deliver(ctx context.Context) (retry time.Time, ok bool) {
 	l.g.metrics.ticks.Add(float64(l.parcel.ticks))
 	ok = l.write(b)
 	if cap(l.parcel.buf) > 4<<10 {
-		l.parcel.buf, l.scratch = nil, scratch{} // a session that waits holds little
+		l.parcel.buf = nil // a session that waits holds little
 	}
 	return time.Time{}, ok
 }
 
-// write writes whole frames. It waits for as long as the client does not read.
+// build composes with what soloists lend each other: a compressor alone is larger than all that a session has.
+func (l *soloist) build(ctx context.Context, tape bool) error {
+	sc, ok := l.g.scratches.Get().(*scratch)
+	if !ok {
+		sc = new(scratch)
+	}
+	defer l.g.scratches.Put(sc)
+	return l.compose(ctx, &l.parcel, sc, tape)
+}
+
+// write writes whole frames. It waits for as long as the client does not read, unless it is the last that is written.
 func (l *soloist) write(b []byte) bool {
 	if len(b) == 0 {
 		return true
+	}
+	if c, ok := l.conn.(interface{ SetWriteDeadline(time.Time) error }); ok && l.end != nil {
+		_ = c.SetWriteDeadline(time.Now().Add(l.g.patience())) // if it cannot be set, the write tells
 	}
 	l.busy.Store(true)
 	l.g.metrics.waiting.Inc()
@@ -242,7 +269,7 @@ func (l *soloist) hang(ctx context.Context) {
 		switch {
 		case ctx.Err() != nil:
 			l.leave(&leave{label: "shutdown"})
-		case l.g.isDead(time.Now(), time.Unix(0, l.heard.Load()), false, l.silence):
+		case l.isGone():
 			l.leave(&leave{label: "dead"})
 		}
 		return

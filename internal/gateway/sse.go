@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
 // events serves the stream as Server-Sent Events (WHATWG HTML, 9.2): what a client would say in a message is in the query, each
@@ -61,7 +62,17 @@ func (g *Gateway) beginEvents(s *session, w http.ResponseWriter, r *http.Request
 	w.WriteHeader(http.StatusOK)
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	defer context.AfterFunc(g.cut, cancel)()
+	done := make(chan struct{})
+	stop := context.AfterFunc(g.cut, func() {
+		defer close(done)
+		cancel()
+		_ = rc.SetWriteDeadline(time.Now()) // ends a write that waits for the client
+	})
+	defer func() {
+		if !stop() {
+			<-done // the answer must not be touched after this
+		}
+	}()
 	s.opened(r)
 	g.solo(ctx, s, &eventWriter{w, rc, ctx.Done(), cancel}, nil)
 }
@@ -89,7 +100,10 @@ func (e *eventWriter) Write(b []byte) (int, error) {
 	return n, e.rc.Flush()
 }
 
-// Close implements io.Closer.
+// SetWriteDeadline bounds the writes from now on.
+func (e *eventWriter) SetWriteDeadline(t time.Time) error { return e.rc.SetWriteDeadline(t) }
+
+// Close implements io.Closer. It does not end a write.
 func (e *eventWriter) Close() error {
 	e.cancel()
 	return nil
