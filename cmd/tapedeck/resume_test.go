@@ -71,8 +71,7 @@ func (c *resumer) run(ctx context.Context, address string, known *atomic.Pointer
 			err = c.read(r)
 		}
 		_ = conn.Close() // it is of no more use
-		var wrong *wrongError
-		if errors.As(err, &wrong) {
+		if wrong, ok := errors.AsType[*wrongError](err); ok {
 			return fmt.Errorf("client of %s: %w", c.symbol, wrong)
 		}
 	}

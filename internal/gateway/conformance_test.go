@@ -92,14 +92,15 @@ func (b *bench) dialRaw() *peer {
 }
 
 // knock sends a request and returns the answer.
-func (b *bench) knock(request string) (*peer, *http.Response) {
+func (b *bench) knock(request string) (p *peer, status int, header http.Header) {
 	b.t.Helper()
-	p := b.dialRaw()
-	return p, p.answer(request, 0)
+	p = b.dialRaw()
+	status, header = p.answer(request, 0)
+	return p, status, header
 }
 
 // answer sends a request, of which so many bytes were sent, and returns what the server says to it.
-func (p *peer) answer(request string, sent int) *http.Response {
+func (p *peer) answer(request string, sent int) (status int, header http.Header) {
 	p.t.Helper()
 	p.write([]byte(request[sent:]), false)
 	method, _, _ := strings.Cut(request, " ")
@@ -108,17 +109,17 @@ func (p *peer) answer(request string, sent int) *http.Response {
 		p.t.Fatalf("the answer to %.60q: %v", request, err)
 	}
 	_ = response.Body.Close() // of a switch it has none, of a refusal it is not asked for
-	return response
+	return response.StatusCode, response.Header
 }
 
 // open opens a stream and reads its greeting.
 func (b *bench) open(path string, headers ...string) *peer {
 	b.t.Helper()
-	p, response := b.knock(opening(path, headers...))
-	if response.StatusCode != http.StatusSwitchingProtocols || response.Header.Get("Sec-WebSocket-Accept") != accepted {
-		b.t.Fatalf("the handshake was answered by %s %v", response.Status, response.Header)
+	p, status, header := b.knock(opening(path, headers...))
+	if status != http.StatusSwitchingProtocols || header.Get("Sec-WebSocket-Accept") != accepted {
+		b.t.Fatalf("the handshake was answered by %d %v", status, header)
 	}
-	p.deflate = strings.HasPrefix(response.Header.Get("Sec-WebSocket-Extensions"), "permessage-deflate")
+	p.deflate = strings.HasPrefix(header.Get("Sec-WebSocket-Extensions"), "permessage-deflate")
 	if got := p.text(); got != `[{"T":"success","msg":"connected"}]` {
 		b.t.Fatalf("got %s", got)
 	}
