@@ -84,7 +84,7 @@ func (p params) span(first, last string, inclusive bool) (from, to market.Time, 
 			to = 1 // 0 stands for an open end, and nothing is stamped with either
 		}
 	}
-	if to != 0 && from > to {
+	if _, ok := p[first]; ok && to != 0 && from > to {
 		return 0, 0, bad(last, p[last], "it must not be before "+first)
 	}
 	return from, to, nil
