@@ -148,7 +148,7 @@ func cutters() []cutter {
 		},
 		func(conn *net.TCPConn) bool {
 			say(conn, []byte("GET /v2/tape/sse?trades=* HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"))
-			return hears(conn, "\r\n\r\n")
+			return hears(conn, `"T":"t"`)
 		},
 	}
 }
