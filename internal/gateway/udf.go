@@ -27,7 +27,7 @@ type udf struct {
 // udf adds the routes below /udf.
 func (g *Gateway) udf(mux *http.ServeMux) {
 	u := &udf{g: g, hours: make(map[hoursKey]*hours)}
-	u.route(mux, "/udf/config", u.config)
+	u.route(mux, "/udf/config", u.ready(u.config))
 	u.route(mux, "/udf/time", u.time)
 	u.route(mux, "/udf/search", u.ready(u.search))
 	u.route(mux, "/udf/symbols", u.ready(u.symbol))
