@@ -143,6 +143,9 @@ func (l *soloist) play(ctx context.Context) {
 			return
 		}
 		due := l.wantsTicks() && !l.isCurrent()
+		if !due {
+			l.lag(false)
+		}
 		closing := l.g.isClosing()
 		if l.end == nil && closing && (!due || l.behind || l.manner.cursors || l.manner.latest) {
 			l.goodbye()
