@@ -266,7 +266,7 @@ func (b *bench) refused(path string) string {
 // checkUDF makes a request without a connection, and holds the answer to what the protocol promises whatever was asked.
 func checkUDF(t *testing.T, routes http.Handler, path, query string) {
 	t.Helper()
-	r := httptest.NewRequest(http.MethodGet, "http://localhost/udf/"+path, nil)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/udf/"+path, nil)
 	r.URL.RawQuery = query
 	w := httptest.NewRecorder()
 	routes.ServeHTTP(w, r)
