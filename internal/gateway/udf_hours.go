@@ -24,6 +24,7 @@ type hours struct {
 type udfSession struct {
 	id, description string
 	kinds           []market.SessionKind
+	week            [7]string // from Sunday on; "" when closed
 	usual           string
 	corrections     []string
 }
@@ -79,9 +80,8 @@ func makeHours(cal *market.Calendar, now, first, last market.Date) *hours {
 		{id: "premarket", description: "Before the regular hours", kinds: []market.SessionKind{market.SessionPre}},
 		{id: "postmarket", description: "After the regular hours", kinds: []market.SessionKind{market.SessionPost}},
 	}
-	h.holidays = h.main.fill(cal, now, first, last)
+	h.holidays = fill(cal, now, first, last, &h.main, &parts[0], &parts[1], &parts[2], &parts[3])
 	for _, s := range parts {
-		s.fill(cal, now, first, last)
 		if s.usual != "" && (s.id == "regular" || s.id == "extended" || s.usual != h.main.usual) {
 			h.parts = append(h.parts, s)
 		}
@@ -93,44 +93,56 @@ func makeHours(cal *market.Calendar, now, first, last market.Date) *hours {
 	return h
 }
 
-// fill finds out the usual week and the days that differ from it, and returns those on which the market is closed against custom.
-func (s *udfSession) fill(cal *market.Calendar, now, first, last market.Date) (holidays []string) {
-	var week [7]string
-	for day := range week {
-		// The most frequent of some weeks: no holiday is that.
-		seen := make(map[string]int)
-		for i := range market.Date(9) {
-			d := now + market.Date(day) + 7*i
-			text := s.on(cal, d, false)
-			if seen[text]++; seen[text] > seen[week[d.Weekday()]] || i == 0 {
-				week[d.Weekday()] = text
-			}
-		}
+// fill finds out the usual week of sessions and the days that differ from it, and returns those on which the market is closed against
+// the custom of the first of them.
+func fill(cal *market.Calendar, now, first, last market.Date, sessions ...*udfSession) (holidays []string) {
+	for _, s := range sessions {
+		s.learn(cal, now)
 	}
-	s.usual = weekly(week)
-	if s.usual == "24x7" {
+	if sessions[0].usual == "24x7" {
 		return nil
 	}
 	for d := first; d <= last; d++ {
-		text := s.on(cal, d, false)
-		if text == week[d.Weekday()] {
-			continue
+		day := cal.DayOf(d)
+		for i, s := range sessions {
+			text := s.on(cal, &day, false)
+			switch {
+			case text == s.week[d.Weekday()]:
+			case text != "":
+				s.corrections = append(s.corrections, s.on(cal, &day, true)+":"+compact(d))
+			case i == 0:
+				holidays = append(holidays, compact(d))
+			}
 		}
-		y, m, day := d.Civil()
-		date := fmt.Sprintf("%04d%02d%02d", y, m, day)
-		if text == "" {
-			holidays = append(holidays, date)
-			continue
-		}
-		s.corrections = append(s.corrections, s.on(cal, d, true)+":"+date)
 	}
 	return holidays
 }
 
+// compact writes a date as YYYYMMDD.
+func compact(d market.Date) string {
+	y, m, day := d.Civil()
+	return fmt.Sprintf("%04d%02d%02d", y, m, day)
+}
+
+// learn finds out the usual week: of each weekday the most frequent of some weeks, which no holiday is.
+func (s *udfSession) learn(cal *market.Calendar, now market.Date) {
+	for i := range market.Date(7) {
+		seen := make(map[string]int)
+		usual := &s.week[(now + i).Weekday()]
+		for week := range market.Date(9) {
+			day := cal.DayOf(now + i + 7*week)
+			text := s.on(cal, &day, false)
+			if seen[text]++; week == 0 || seen[text] > seen[*usual] {
+				*usual = text
+			}
+		}
+	}
+	s.usual = weekly(s.week)
+}
+
 // on writes the windows of a date, those that touch joined: "0930-1600". One that begins on the evening before is told by its start
 // being after its end; exact writes how many days earlier, as corrections do: "1700F1-1700".
-func (s *udfSession) on(cal *market.Calendar, d market.Date, exact bool) string {
-	day := cal.DayOf(d)
+func (s *udfSession) on(cal *market.Calendar, day *market.Day, exact bool) string {
 	var windows []market.Session
 	for _, w := range day.Sessions() {
 		switch n := len(windows); {
@@ -146,8 +158,8 @@ func (s *udfSession) on(cal *market.Calendar, d market.Date, exact bool) string 
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		from, before := wallClock(cal, d, w.Open)
-		to, ended := wallClock(cal, d, w.Close)
+		from, before := wallClock(cal, day.Date, w.Open)
+		to, ended := wallClock(cal, day.Date, w.Close)
 		b.WriteString(from)
 		if before > 0 && (exact || ended > 0) {
 			b.WriteString("F" + strconv.Itoa(before))
