@@ -68,6 +68,14 @@ func TestExport(t *testing.T) {
 	}
 }
 
+// TestDocumentedColumns holds the columns that docs/protocol.md shows to the letter.
+func TestDocumentedColumns(t *testing.T) {
+	want := tradeColumns + "\n" + quoteColumns + "\n" + barColumns + "\n"
+	if got := startingWith(t, fenced(t), "symbol,timestamp,"); got != want {
+		t.Errorf("docs/protocol.md has\n%s\nwant\n%s", got, want)
+	}
+}
+
 // TestExportOfManyBars reads more bars than are read at once, in both directions, and past what any page has.
 func TestExportOfManyBars(t *testing.T) {
 	m := newMemTape()
