@@ -37,7 +37,8 @@ type block struct {
 	rec    *tape.Record
 	events []event // in the order in which they are sent: by entry, bars after the entry that caused them
 
-	making sync.Mutex // held while an encoding is made, so that no two make it
+	wanted atomic.Uint32 // how often it was taken from the past
+	making sync.Mutex    // held while an encoding is made, so that no two make it
 	text   [dialects][formats]atomic.Pointer[encoding]
 }
 

@@ -19,6 +19,7 @@ type hub struct {
 	src   tape.Source
 	log   *slog.Logger
 	limit int // entries in the ring
+	past  past
 
 	mu     sync.RWMutex // guards what follows
 	names  directory
@@ -35,7 +36,7 @@ type hub struct {
 }
 
 func newHub(o *Options) *hub {
-	h := &hub{src: o.Tape, log: o.Logger, limit: o.Ring, names: newDirectory()}
+	h := &hub{src: o.Tape, log: o.Logger, limit: o.Ring, past: past{limit: max(o.Ring, 8*heldEntries)}, names: newDirectory()}
 	c := make(chan struct{})
 	h.woken.Store(&c)
 	return h
@@ -240,18 +241,23 @@ func (h *hub) from(pos tape.Position, dst []*block, n int) (blocks []*block, ok 
 
 // read returns blocks of the tape from pos on, for who is behind the ring. None are returned that the hub has not seen yet.
 func (h *hub) read(ctx context.Context, pos tape.Position) ([]*block, error) {
+	if blocks := h.past.from(pos, heldEntries); len(blocks) > 0 {
+		return blocks, nil
+	}
 	records, err := h.src.Read(ctx, pos, nil)
 	if err != nil {
 		return nil, fmt.Errorf("read the tape from %d: %w", pos, err)
 	}
 	blocks := make([]*block, 0, len(records))
-	for _, rec := range records {
-		b := h.private(rec)
+	for n, i := 0, 0; i < len(records) && n <= h.past.limit/4; i++ {
+		b := h.private(records[i])
 		if b == nil {
 			break
 		}
 		blocks = append(blocks, b)
+		n += len(records[i].Entries)
 	}
+	h.past.add(blocks)
 	return blocks, nil
 }
 

@@ -161,7 +161,8 @@ func (s *session) copy(st *stretch, b *block, p *parcel) (whole bool) {
 			}
 		}
 	}
-	run := run{s: s, p: p, b: b, from: -1, alone: s.manner.dialect == prices || len(st.held) > 0}
+	alone := len(st.held) > 0 && b.wanted.Load() < 2
+	run := run{s: s, p: p, b: b, from: -1, alone: s.manner.dialect == prices || alone}
 	for last := int32(-1); i < end; i++ {
 		ev := &b.events[i]
 		if ev.entry != last && run.size(i) >= s.g.opt.Limits.Frame {
@@ -191,7 +192,7 @@ type run struct {
 	p     *parcel
 	b     *block
 	from  int  // first event of the run; -1 when there is none
-	alone bool // events are added one by one: the block is this session's own, or each event is a frame
+	alone bool // events are added one by one: nobody else wants the block, or each event is a frame
 }
 
 // size is what the message has come to before event i.
