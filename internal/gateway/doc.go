@@ -26,7 +26,7 @@
 //
 // The readers do for the sessions of the shards what takes longer than memory does: read the tape for who is behind the ring, and look up
 // the place of a cursor or a time. They are Limits.CatchUps in number. A session is handed to them and comes back; it belongs to
-// one goroutine at any moment.
+// one goroutine at any moment. Blocks that were read from the tape are kept for a while, because clients fall behind together.
 //
 // A soloist drives one session with two goroutines of its own, and may wait for its client: over TLS, on other systems, where HTTP/2
 // carries the events, and when Options.Portable says so. Limits.CatchUps bounds how many of them read the tape at once. The tests of the
