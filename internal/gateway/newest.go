@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"math"
 	"slices"
 
 	"tapedeck/internal/market"
@@ -116,12 +117,13 @@ func (s *session) fillKnown(st *stretch, p *parcel, sc *scratch) {
 		ticks, id = s.g.hub.changed(id, since, ticks[:0])
 		for i := range ticks {
 			k := &ticks[i]
-			ev := event{symbol: k.id, channel: chTrades}
+			// Which entry of its record it is nobody knows any more. Better that it comes again than not at all.
+			ev := event{symbol: k.id, channel: chTrades, entry: math.MaxInt32}
 			if k.Kind == market.KindQuote {
 				ev.channel = chQuotes
 			}
-			if st.until.pos != 0 && k.at >= st.until.pos {
-				continue // main tells it
+			if k.at >= next || st.until.pos != 0 && !(place{pos: k.at}).before(st.until) {
+				continue // the next round, or main, tells what is newest then
 			}
 			if !s.wants(st, &block{rec: &tape.Record{Position: k.at, Batch: tape.Batch{Feed: k.feed}}}, &ev) {
 				continue
