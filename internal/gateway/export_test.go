@@ -256,7 +256,7 @@ func TestExportThatStops(t *testing.T) {
 			w := httptest.NewRecorder()
 			func() {
 				defer func() {
-					if v := recover(); (v == http.ErrAbortHandler) != (test.status == 0) {
+					if v := recover(); (v == http.ErrAbortHandler) != (test.status == 0) { //nolint:errorlint // a panic value is compared as it was thrown
 						t.Errorf("%s: panic %v", name, v)
 					}
 				}()

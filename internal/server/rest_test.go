@@ -135,6 +135,7 @@ func bucket(at time.Time, n int, unit marketdata.TimeFrameUnit, zone *time.Locat
 	switch unit {
 	case marketdata.Week:
 		d -= (int(at.In(zone).Weekday()) + 6) % 7
+	case marketdata.Min, marketdata.Hour, marketdata.Day:
 	case marketdata.Month:
 		months := y*12 + int(m) - 1
 		months -= months % n
