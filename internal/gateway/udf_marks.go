@@ -13,8 +13,8 @@ import (
 	"tapedeck/internal/market"
 )
 
-// gapHistory is history that knows where it may be incomplete. History need not; gaps are then told as far as they are in memory.
-type gapHistory interface {
+// GapHistory is history that knows where it may be incomplete. History need not; gaps are then told as far as they are in memory.
+type GapHistory interface {
 	// EachGap calls yield for the gaps of a symbol and of its feed that overlap the span from ≤ time < to, the oldest first, until
 	// yield returns an error, which is then returned. A gap whose Until is 0 has no known time.
 	EachGap(ctx context.Context, symbol market.Symbol, from, to market.Time, yield func(market.Gap) error) error
@@ -104,18 +104,22 @@ func (u *udf) marksOf(ctx context.Context, s *barSpan) ([]mark, error) {
 			list = append(list, m)
 		}
 	}
-	h, known := u.g.opt.History.(gapHistory)
-	u.recent(s.symbol, !known, add)
-	if known {
-		if err := h.EachGap(ctx, s.symbol, from, to, func(g market.Gap) error {
-			if g.To != 0 {
-				add(gapMark(&g))
-			}
-			return ctx.Err()
-		}); err != nil {
+	var gaps []market.Gap
+	note := func(g market.Gap) error {
+		if g.To != 0 && len(gaps) < marksMost {
+			gaps = append(gaps, g)
+		}
+		return ctx.Err()
+	}
+	if h, ok := u.g.opt.History.(GapHistory); !ok {
+		u.recent(s.symbol, add, note)
+	} else {
+		u.recent(s.symbol, add, func(market.Gap) error { return nil })
+		if err := h.EachGap(ctx, s.symbol, from, to, note); err != nil {
 			return nil, err
 		}
 	}
+	eachGapMark(gaps, add)
 	slices.SortStableFunc(list, func(a, b mark) int { return cmp.Compare(a.at, b.at) })
 	return settle(list, bars), nil
 }
@@ -143,8 +147,8 @@ func settle(list []mark, bars []market.Bar) []mark {
 	return placed
 }
 
-// recent tells of the alarms of a symbol that are in memory, and of its gaps as well if they are asked for.
-func (u *udf) recent(symbol market.Symbol, gaps bool, add func(mark)) {
+// recent tells of the alarms and the gaps of a symbol that are in memory.
+func (u *udf) recent(symbol market.Symbol, add func(mark), gap func(market.Gap) error) {
 	id, _, _ := u.g.hub.find(string(symbol))
 	feed := u.g.hub.listing(id).feed
 	u.g.hub.mu.RLock()
@@ -160,16 +164,42 @@ func (u *udf) recent(symbol market.Symbol, gaps bool, add func(mark)) {
 					at: e.Event, id: "alarm-" + strconv.FormatUint(uint64(b.rec.Position), 10) + "-" + strconv.Itoa(int(ev.entry)),
 					color: "blue", label: "A", text: harmless(e.Text),
 				})
-			case ev.channel == chGaps && gaps && e.Until != 0 && (e.Symbol == symbol || e.Symbol == "" && (b.rec.Feed == feed || b.rec.Feed == "")):
-				g := e.Gap()
-				add(gapMark(&g))
+			case ev.channel == chGaps && (e.Symbol == symbol || e.Symbol == "" && (b.rec.Feed == feed || b.rec.Feed == "")):
+				if gap(e.Gap()) != nil {
+					return
+				}
 			}
 		}
 	}
 }
 
+// eachGapMark makes the marks of gaps. What fills a gap comes as another one that says so; it is told with the gap that it covers,
+// and by itself when it covers none.
+func eachGapMark(gaps []market.Gap, add func(mark)) {
+	covers := make([]bool, len(gaps))
+	for i := range gaps {
+		g := &gaps[i]
+		if g.Flags&market.FlagFilled != 0 {
+			continue
+		}
+		filled := false
+		for j := range gaps {
+			f := &gaps[j]
+			if f.Flags&market.FlagFilled != 0 && f.Symbol == g.Symbol && f.From <= g.From && f.To >= g.To {
+				filled, covers[j] = true, true
+			}
+		}
+		add(gapMark(g, filled))
+	}
+	for j := range gaps {
+		if gaps[j].Flags&market.FlagFilled != 0 && !covers[j] {
+			add(gapMark(&gaps[j], true))
+		}
+	}
+}
+
 // gapMark is the mark of a gap. Its name lasts: the chart keeps marks by it.
-func gapMark(g *market.Gap) mark {
+func gapMark(g *market.Gap, filled bool) mark {
 	text := "Ticks may be missing from " + g.From.String() + " to " + g.To.String()
 	if g.Reason != "" {
 		text += ": " + g.Reason
@@ -178,8 +208,8 @@ func gapMark(g *market.Gap) mark {
 		at: g.From, id: "gap-" + string(g.Symbol) + "-" + strconv.FormatInt(int64(g.From), 10) + "-" + strconv.FormatInt(int64(g.To), 10),
 		color: "red", label: "G",
 	}
-	if g.Flags&market.FlagFilled != 0 {
-		m.color, text = "green", text+". It was filled later"
+	if filled {
+		m.color, text = "green", text+". They were fetched later"
 	}
 	m.text = harmless(text)
 	return m

@@ -56,6 +56,11 @@ func TestUDFMarks(t *testing.T) {
 		market.Gap{Symbol: "SIM:B", From: minute(1), To: minute(2)},
 		market.Gap{Symbol: "SIM:A", Reason: "who knows when"},
 		market.Gap{Symbol: "SIM:A", From: minute(-5), To: minute(1)}, // before the first bar
+		// Filled as a whole, and another in part.
+		market.Gap{Symbol: "SIM:A", From: minute(10), To: minute(10) + 9},
+		market.Gap{Symbol: "SIM:A", From: minute(10), To: minute(10) + 9, Flags: market.FlagFilled},
+		market.Gap{Symbol: "SIM:A", From: minute(40), To: minute(40) + 9},
+		market.Gap{Symbol: "SIM:A", From: minute(40), To: minute(40) + 5, Flags: market.FlagFilled},
 	)
 	var alarms []market.Entry
 	for i := range 13 {
@@ -66,7 +71,7 @@ func TestUDFMarks(t *testing.T) {
 
 	var list []udfMark
 	b.udf(fmt.Sprintf("marks?symbol=A&resolution=1&from=%d&to=%d", second(-60), second(60)), &list)
-	if len(list) != 13 {
+	if len(list) != 16 {
 		t.Fatalf("got %d marks: %+v", len(list), list)
 	}
 	times := map[int64]int{}
@@ -78,16 +83,22 @@ func TestUDFMarks(t *testing.T) {
 			t.Errorf("got %+v", x)
 		}
 	}
-	if len(ids) != 13 || times[second(1)] != 1 || times[second(2)] != 1 || times[second(11)] != 10 || times[second(40)] != 1 {
+	if len(ids) != 16 || times[second(1)] != 1 || times[second(2)] != 1 || times[second(11)] != 10 || times[second(10)] != 1 || times[second(40)] != 3 {
 		t.Errorf("got the times %v, %d names", times, len(ids))
 	}
 	if x := list[0]; x.Color != "red" || !strings.Contains(x.Text, ":01:05Z to ") || !strings.Contains(x.Text, "lost") {
 		t.Errorf("got %+v", x)
 	}
-	if x := list[1]; x.Color != "green" || !strings.Contains(x.Text, "filled") {
+	if x := list[1]; x.Color != "green" || !strings.Contains(x.Text, "fetched") {
 		t.Errorf("got %+v", x)
 	}
-	if x := list[11]; x.Text != "4 more" {
+	if x := list[2]; x.Time != second(10) || x.Color != "green" {
+		t.Errorf("got %+v", x)
+	}
+	if x, y := list[13], list[14]; x.Color+y.Color != "redgreen" {
+		t.Errorf("got %+v and %+v", x, y)
+	}
+	if x := list[12]; x.Text != "4 more" {
 		t.Errorf("got %+v", x)
 	}
 	// Whatever part is asked for, each mark is where it was.
@@ -270,4 +281,34 @@ func TestUDFStreamingTrimmed(t *testing.T) {
 	if _, err := l.compose(t.Context()); err == nil || l.failed(err) != "trimmed" {
 		t.Errorf("got %v", err)
 	}
+}
+
+// TestUDFStreamingStalled ends the gateway while a client reads nothing: it is cut off, and nothing is left.
+func TestUDFStreamingStalled(t *testing.T) {
+	m := newMemTape()
+	m.Put("sim", trade("SIM:A", 1, 1, t0))
+	b := serveUDF(t, m, func(o *Options) { o.Drain = time.Millisecond })
+	b.lines("")
+	const size = 1000
+	for i := range 300 { // more than sockets hold
+		entries := make([]market.Entry, size)
+		for j := range entries {
+			entries[j] = trade("SIM:A", uint64(i*size+j+2), 1, t0)
+		}
+		m.Put("sim", entries...)
+	}
+	for !b.isBlocked() {
+		runtime.Gosched()
+	}
+	b.stop()
+}
+
+// TestUDFStreamingOverTLS holds HTTP/2, where many answers are on one connection, to the same.
+func TestUDFStreamingOverTLS(t *testing.T) {
+	way.tls = true
+	defer func() { way.tls = false }()
+	t.Run("Streaming", TestUDFStreaming)
+	t.Run("IsAlive", TestUDFStreamingIsAlive)
+	t.Run("Slow", TestUDFStreamingSlow)
+	t.Run("Stalled", TestUDFStreamingStalled)
 }
