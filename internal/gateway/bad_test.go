@@ -327,8 +327,7 @@ func TestConnectionLimits(t *testing.T) {
 			break
 		}
 	}
-	g := b.g
-	g.opt.Limits.Connections, g.opt.Limits.PerAddress, g.opt.Limits.PerPrincipal = 100, 1, 1
+	g := still(t, newMemTape(), func(o *Options) { o.Limits = Limits{Connections: 100, PerAddress: 1, PerPrincipal: 1} })
 	one, two := guest{address: "192.0.2.1"}, guest{address: "192.0.2.2"}
 	if g.enter(one) != nil || g.enter(two) != nil {
 		t.Error("two addresses are refused")
