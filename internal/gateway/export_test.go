@@ -125,6 +125,9 @@ func (h *endless) Ticks(ctx context.Context, q market.TickQuery, yield func(*mar
 				return err
 			}
 		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		row.Seq, row.Event = uint64(i+1), t0+market.Time(i)
 		if err := yield(&row); err != nil {
 			return err

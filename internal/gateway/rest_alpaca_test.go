@@ -42,6 +42,9 @@ func same[T any](t *testing.T, what string, want T) func(T, error) {
 	}
 }
 
+// monday is when the desk opens: far enough back that every clock is beyond it.
+const monday = t0 - 2*364*24*market.Hour
+
 // desk is a tape of two stocks and a coin, on two days, and what the SDK should read from it.
 type desk struct {
 	tape   *tapetest.Memory
@@ -59,15 +62,15 @@ func newDesk() *desk {
 			Timestamp: at.Std(), Price: dec(price).Float64(), Size: 100, Exchange: "V", ID: int64(52_983_525_029_460 + seq), Conditions: []string{"@", "F"}, Tape: "C",
 		})
 	}
-	put("ALPACA:AAPL", 1, "180.55", t0-72*market.Hour) // the Friday before
+	put("ALPACA:AAPL", 1, "180.55", monday-72*market.Hour) // the Friday before
 	for i := range uint64(20) {
-		put("ALPACA:AAPL", i+2, []string{"187.42", "187.4", "188", "187.05"}[i%4], t0+market.Time(i)*20*market.Second+market.Time(i))
+		put("ALPACA:AAPL", i+2, []string{"187.42", "187.4", "188", "187.05"}[i%4], monday+market.Time(i)*20*market.Second+market.Time(i))
 	}
-	put("ALPACA:AAPL", 22, "186.01", t0+330*market.Second) // late
-	put("ALPACA:MSFT", 1, "410.005", t0+1)
+	put("ALPACA:AAPL", 22, "186.01", monday+330*market.Second) // late
+	put("ALPACA:MSFT", 1, "410.005", monday+1)
 	slices.SortFunc(d.trades["AAPL"], func(a, b marketdata.Trade) int { return a.Timestamp.Compare(b.Timestamp) })
 	for i := range uint64(5) {
-		at := t0 + market.Time(i)*market.Second
+		at := monday + market.Time(i)*market.Second
 		d.tape.Put("alpaca", market.Quote{
 			Symbol: "ALPACA:AAPL", Seq: i + 1, Event: at, Received: at + 1, Bid: dec("187.41"), BidSize: dec("3"), BidFrom: "V",
 			Ask: dec("187.43"), AskSize: dec("2"), AskFrom: "Q", Conditions: "R", Tape: 'C',
@@ -105,7 +108,7 @@ func TestAlpacaReadsTicks(t *testing.T) {
 	d := newDesk()
 	b := serve(t, d.tape, nil)
 	c := reader(t, b.url)
-	aapl, start := d.trades["AAPL"], (t0 - 100*market.Hour).Std()
+	aapl, start := d.trades["AAPL"], (monday - 100*market.Hour).Std()
 	for _, test := range []struct {
 		name string
 		req  marketdata.GetTradesRequest
@@ -121,7 +124,7 @@ func TestAlpacaReadsTicks(t *testing.T) {
 		{"the last first", marketdata.GetTradesRequest{Start: start, PageLimit: 4, Sort: marketdata.SortDesc}, backwards(aapl)},
 		{"both ends are in it", marketdata.GetTradesRequest{Start: aapl[3].Timestamp, End: aapl[9].Timestamp, PageLimit: 2}, aapl[3:10]},
 		{"until an end", marketdata.GetTradesRequest{End: aapl[0].Timestamp}, aapl[:1]},
-		{"after all", marketdata.GetTradesRequest{Start: (t0 + market.Hour).Std()}, nil},
+		{"after all", marketdata.GetTradesRequest{Start: (monday + market.Hour).Std()}, nil},
 		{"with what makes no difference", marketdata.GetTradesRequest{
 			Start: start, Feed: marketdata.SIP, AsOf: "-", Currency: "USD", Sort: marketdata.SortAsc,
 		}, aapl},
@@ -141,8 +144,8 @@ func TestAlpacaReadsTicks(t *testing.T) {
 
 	same(t, "coins", d.coins)(c.GetCryptoTrades("BTC/USD", marketdata.GetCryptoTradesRequest{PageLimit: 2}))
 	same(t, "the last coins", map[string][]marketdata.CryptoTrade{"BTC/USD": backwards(d.coins)[:4]})(
-		c.GetCryptoMultiTrades([]string{"BTC/USD"}, marketdata.GetCryptoTradesRequest{PageLimit: 3, TotalLimit: 4, Sort: marketdata.SortDesc, Start: t0.Std()}))
-	same(t, "offers", d.offers)(c.GetCryptoQuotes("BTC/USD", marketdata.GetCryptoQuotesRequest{PageLimit: 4, End: (t0 + market.Hour).Std()}))
+		c.GetCryptoMultiTrades([]string{"BTC/USD"}, marketdata.GetCryptoTradesRequest{PageLimit: 3, TotalLimit: 4, Sort: marketdata.SortDesc, Start: monday.Std()}))
+	same(t, "offers", d.offers)(c.GetCryptoQuotes("BTC/USD", marketdata.GetCryptoQuotesRequest{PageLimit: 4, End: (monday + market.Hour).Std()}))
 	same(t, "offers of one", map[string][]marketdata.CryptoQuote{"BTC/USD": d.offers})(
 		c.GetCryptoMultiQuotes([]string{"BTC/USD"}, marketdata.GetCryptoQuotesRequest{}))
 }
@@ -151,11 +154,11 @@ func TestAlpacaReadsTicks(t *testing.T) {
 func (d *desk) bars() (minutes []marketdata.Bar, days []marketdata.Bar, coin marketdata.CryptoBar) {
 	minute := func(n int, o, h, l, c float64, count uint64, vw float64) marketdata.Bar {
 		return marketdata.Bar{
-			Timestamp: (t0 + market.Time(n)*market.Minute).Std(), Open: o, High: h, Low: l, Close: c, Volume: 100 * count, TradeCount: count, VWAP: vw,
+			Timestamp: (monday + market.Time(n)*market.Minute).Std(), Open: o, High: h, Low: l, Close: c, Volume: 100 * count, TradeCount: count, VWAP: vw,
 		}
 	}
 	minutes = []marketdata.Bar{
-		{Timestamp: (t0 - 72*market.Hour).Std(), Open: 180.55, High: 180.55, Low: 180.55, Close: 180.55, Volume: 100, TradeCount: 1, VWAP: 180.55},
+		{Timestamp: (monday - 72*market.Hour).Std(), Open: 180.55, High: 180.55, Low: 180.55, Close: 180.55, Volume: 100, TradeCount: 1, VWAP: 180.55},
 		minute(0, 187.42, 188, 187.4, 188, 3, 187.606667),
 		minute(1, 187.05, 187.42, 187.05, 187.4, 3, 187.29),
 		minute(2, 188, 188, 187.05, 187.42, 3, 187.49),
@@ -165,14 +168,14 @@ func (d *desk) bars() (minutes []marketdata.Bar, days []marketdata.Bar, coin mar
 		minute(6, 188, 188, 187.05, 187.05, 2, 187.525),
 	}
 	days = []marketdata.Bar{
-		{Timestamp: (t0 - 72*market.Hour).Std(), Open: 180.55, High: 180.55, Low: 180.55, Close: 180.55, Volume: 100, TradeCount: 1, VWAP: 180.55},
-		{Timestamp: t0.Std(), Open: 187.42, High: 188, Low: 186.01, Close: 187.05, Volume: 2100, TradeCount: 21, VWAP: 187.398095},
+		{Timestamp: (monday - 72*market.Hour).Std(), Open: 180.55, High: 180.55, Low: 180.55, Close: 180.55, Volume: 100, TradeCount: 1, VWAP: 180.55},
+		{Timestamp: monday.Std(), Open: 187.42, High: 188, Low: 186.01, Close: 187.05, Volume: 2100, TradeCount: 21, VWAP: 187.398095},
 	}
 	for i := range days { // midnight in New York
 		days[i].Timestamp = days[i].Timestamp.Truncate(24 * time.Hour).Add(5 * time.Hour)
 	}
 	return minutes, days, marketdata.CryptoBar{
-		Timestamp: t0.Std(), Open: 61837.63, High: 61837.63, Low: 61837.63, Close: 61837.63, Volume: 0.000005, TradeCount: 5, VWAP: 61837.63,
+		Timestamp: monday.Std(), Open: 61837.63, High: 61837.63, Low: 61837.63, Close: 61837.63, Volume: 0.000005, TradeCount: 5, VWAP: 61837.63,
 	}
 }
 
@@ -182,7 +185,7 @@ func TestAlpacaReadsBars(t *testing.T) {
 	b := serve(t, d.tape, nil)
 	c := reader(t, b.url)
 	minutes, days, coin := d.bars()
-	start := (t0 - 100*market.Hour).Std()
+	start := (monday - 100*market.Hour).Std()
 	for _, test := range []struct {
 		name string
 		req  marketdata.GetBarsRequest
@@ -198,19 +201,36 @@ func TestAlpacaReadsBars(t *testing.T) {
 		{"the current day", marketdata.GetBarsRequest{}, days[1:]},
 		{"adjusted", marketdata.GetBarsRequest{
 			Start: start, TimeFrame: marketdata.OneDay, Adjustment: marketdata.CombineAdjustments(marketdata.AdjustmentSplit, marketdata.AdjustmentSpinOff),
-			Feed: marketdata.IEX, AsOf: "2026-11-23", Currency: "USD",
+			Feed: marketdata.IEX, AsOf: "2024-11-25", Currency: "USD",
 		}, days},
 	} {
 		same(t, test.name, test.want)(c.GetBars("AAPL", test.req))
 	}
-	msft := []marketdata.Bar{{Timestamp: t0.Std(), Open: 410.005, High: 410.005, Low: 410.005, Close: 410.005, Volume: 100, TradeCount: 1, VWAP: 410.005}}
+	msft := []marketdata.Bar{{Timestamp: monday.Std(), Open: 410.005, High: 410.005, Low: 410.005, Close: 410.005, Volume: 100, TradeCount: 1, VWAP: 410.005}}
 	same(t, "bars of two", map[string][]marketdata.Bar{"AAPL": minutes[1:], "MSFT": msft})(
 		c.GetMultiBars([]string{"AAPL", "MSFT"}, marketdata.GetBarsRequest{TimeFrame: marketdata.OneMin, PageLimit: 4}))
 	same(t, "bars of a coin", []marketdata.CryptoBar{coin})(c.GetCryptoBars("BTC/USD", marketdata.GetCryptoBarsRequest{TimeFrame: marketdata.OneMin}))
 	day := coin
-	day.Timestamp = t0.Std().Truncate(24 * time.Hour)
+	day.Timestamp = monday.Std().Truncate(24 * time.Hour)
 	same(t, "days of a coin", map[string][]marketdata.CryptoBar{"BTC/USD": {day}})(
 		c.GetCryptoMultiBars([]string{"BTC/USD"}, marketdata.GetCryptoBarsRequest{Start: start, TotalLimit: 3}))
+}
+
+// TestBarsOfTheEvening asks for the current day of a stock when it is the next day in UTC already.
+func TestBarsOfTheEvening(t *testing.T) {
+	m := newMemTape()
+	m.Put("alpaca", alpacaTrade("ALPACA:AAPL", 1, "187.42", monday-72*market.Hour))
+	m.Put("alpaca", alpacaTrade("ALPACA:AAPL", 2, "187.43", monday))
+	m.Put("alpaca", alpacaTrade("ALPACA:AAPL", 3, "187.44", monday+10*market.Hour)) // 19:30 in New York
+	b := serve(t, m, nil)
+	c := reader(t, b.url)
+	got, err := c.GetBars("AAPL", marketdata.GetBarsRequest{})
+	if err != nil || len(got) != 1 || got[0].Close != 187.43 || got[0].Timestamp != (monday-9*market.Hour-30*market.Minute).Std() {
+		t.Errorf("days: got %+v, %v", got, err)
+	}
+	if got, err = c.GetBars("AAPL", marketdata.GetBarsRequest{TimeFrame: marketdata.OneMin}); err != nil || len(got) != 1 || got[0].Close != 187.44 {
+		t.Errorf("minutes: got %+v, %v", got, err)
+	}
 }
 
 // TestAlpacaReadsTheNewest reads the newest of all with the SDK, and snapshots.
@@ -222,7 +242,7 @@ func TestAlpacaReadsTheNewest(t *testing.T) {
 	// The newest trade is the one that came last, though it is late.
 	last := d.trades["AAPL"][slices.IndexFunc(d.trades["AAPL"], func(v marketdata.Trade) bool { return v.Price == 186.01 })]
 	msft, quoted := d.trades["MSFT"][0], d.quotes["AAPL"][4]
-	lone := marketdata.Bar{Timestamp: t0.Std(), Open: 410.005, High: 410.005, Low: 410.005, Close: 410.005, Volume: 100, TradeCount: 1, VWAP: 410.005}
+	lone := marketdata.Bar{Timestamp: monday.Std(), Open: 410.005, High: 410.005, Low: 410.005, Close: 410.005, Volume: 100, TradeCount: 1, VWAP: 410.005}
 
 	same(t, "trade", &last)(c.GetLatestTrade("AAPL", marketdata.GetLatestTradeRequest{Feed: marketdata.SIP, Currency: "USD"}))
 	same(t, "trades", map[string]marketdata.Trade{"AAPL": last, "MSFT": msft})(
@@ -244,7 +264,7 @@ func TestAlpacaReadsTheNewest(t *testing.T) {
 	same(t, "snapshots", all)(c.GetSnapshots([]string{"AAPL", "MSFT"}, marketdata.GetSnapshotRequest{Feed: marketdata.IEX, Currency: "USD"}))
 
 	sold, offered, day := d.coins[4], d.offers[4], coin
-	day.Timestamp = t0.Std().Truncate(24 * time.Hour)
+	day.Timestamp = monday.Std().Truncate(24 * time.Hour)
 	same(t, "coin", &sold)(c.GetLatestCryptoTrade("BTC/USD", marketdata.GetLatestCryptoTradeRequest{}))
 	same(t, "coins", map[string]marketdata.CryptoTrade{"BTC/USD": sold})(
 		c.GetLatestCryptoTrades([]string{"BTC/USD"}, marketdata.GetLatestCryptoTradeRequest{}))
