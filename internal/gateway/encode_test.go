@@ -219,6 +219,7 @@ func FuzzQuery(f *testing.F) {
 	for _, s := range []string{
 		"limit=2&symbol=AAPL", "from=2026-11-23&to=1795444230", "format=csv&symbol=BTC/USD", "start=2026-11-23T14:30:00Z&end=2026-11-24&limit=3&sort=desc",
 		"timeframe=5Min&limit=2", "timeframe=1Day&sort=desc&page_token=AAAA", "symbols=AAPL,BTC/USD,SIM:MSFT&limit=1", "limit=-1", "%zz", "a=1&a=2;b",
+		"format=csv&timeframe=1Month&limit=3&symbols=AAPL,BTC/USD", "symbols=AAPL&feed=sip&currency=USD", "timeframe=1Week&adjustment=split,all&end=1680-01-01",
 		"from=9223372036854775807&to=-9223372036854775808", "start=99999999999", "end=0", "from=20261123",
 	} {
 		f.Add(s)
