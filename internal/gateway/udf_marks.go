@@ -200,7 +200,8 @@ func eachGapMark(gaps []market.Gap, add func(mark)) {
 
 // gapMark is the mark of a gap. Its name lasts: the chart keeps marks by it.
 func gapMark(g *market.Gap, filled bool) mark {
-	text := "Ticks may be missing from " + g.From.String() + " to " + g.To.String()
+	const ms = market.Second / 1000
+	text := "Ticks may be missing from " + g.From.Floor(ms).String() + " to " + g.To.Floor(ms).String()
 	if g.Reason != "" {
 		text += ": " + g.Reason
 	}
