@@ -6,6 +6,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -272,6 +273,32 @@ func TestExportThatStops(t *testing.T) {
 				t.Errorf("%s: %d slots are still taken", name, len(g.queries))
 			}
 		})
+	}
+}
+
+// TestExportThatNobodyReads asks for an export and does not read it: its slot is free again soon.
+func TestExportThatNobodyReads(t *testing.T) {
+	h := &endless{trades: 1 << 40}
+	var begun atomic.Bool
+	h.pause = func(context.Context, int) error {
+		begun.Store(true)
+		return nil
+	}
+	b := serve(t, filled(), func(o *Options) {
+		h.memHistory, _ = o.History.(*memHistory)
+		o.History = h
+		o.Limits.QueryTime = 50 * time.Millisecond
+	})
+	conn := b.connect()
+	if _, err := io.WriteString(conn, "GET /v2/stocks/AAPL/trades?format=csv HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	for !begun.Load() || len(b.g.queries) > 0 {
+		runtime.Gosched()
+	}
+	answer, err := io.ReadAll(conn)
+	if err == nil && bytes.HasSuffix(answer, []byte("0\r\n\r\n")) {
+		t.Errorf("%d bytes came, as if they were the whole", len(answer))
 	}
 }
 
