@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"tapedeck/internal/market"
@@ -232,10 +233,16 @@ func (s *session) compose(ctx context.Context, p *parcel, sc *scratch, tape bool
 // seal ends a message.
 func (s *session) seal(p *parcel, sc *scratch) {
 	cursor := ""
-	if p.messages > 0 && s.manner.cursors && len(s.detours) == 0 {
+	if p.messages > 0 && s.manner.cursors && s.hasPlace() {
 		cursor = s.cursor()
 	}
 	p.seal(s.manner, cursor, sc)
+}
+
+// hasPlace reports whether one place says what the client has got. It does not while symbols are caught up on from an earlier place, or
+// while the client has some up to a later one.
+func (s *session) hasPlace() bool {
+	return len(s.detours) == 0 && !slices.ContainsFunc(s.mutes, func(m mute) bool { return s.main.at.before(m.until) })
 }
 
 // cursor returns the place that the session is at.
@@ -284,7 +291,7 @@ func (s *session) heartbeat(now time.Time) {
 		return
 	}
 	text := appendHeartbeat([]byte{'['}, market.FromStd(now))
-	if s.manner.cursors && len(s.detours) == 0 && !s.subs.empty() {
+	if s.manner.cursors && s.hasPlace() && !s.subs.empty() {
 		text = append(append(append(text, `,{"T":"cursor","c":"`...), s.cursor()...), `"}`...)
 	}
 	s.say(append(text, ']'))
@@ -297,7 +304,7 @@ func appendHeartbeat(dst []byte, t market.Time) []byte {
 // goodbye is how a session leaves at shutdown: with its place, so that the client can go on from there.
 func (s *session) goodbye() {
 	reason := "shutting down"
-	if s.manner.cursors && len(s.detours) == 0 && !s.subs.empty() {
+	if s.manner.cursors && s.hasPlace() && !s.subs.empty() {
 		reason += " cursor=" + s.cursor()
 	}
 	s.leave(&leave{websocket.CodeGoingAway, reason, "shutdown"})

@@ -228,3 +228,42 @@ func TestLatestCursors(t *testing.T) {
 		}
 	}
 }
+
+// TestCursorWhileMuted adds a symbol from a place ahead of where the session is. Until it has come there no cursor may be given: one place
+// cannot say that the client has less of one symbol than of the other.
+func TestCursorWhileMuted(t *testing.T) {
+	m := newMemTape()
+	for i := range 6 {
+		m.Put("sim", trade("SIM:A", uint64(i+1), 100, t0), trade("SIM:B", uint64(i+1), 100, t0))
+	}
+	s := newSession(still(t, m, func(o *Options) { o.Limits.Frame = 150 }), "/v2/tape", manner{cursors: true})
+	s.subs.sets[chTrades].add("SIM:A", 1)
+	s.main.at = place{pos: 2}
+	from := tape.Cursor{Epoch: m.Epoch, Position: 4, Index: 2}
+	r, err := parseRequest(false, []byte(`{"action":"subscribe","trades":["SIM:B"],"from":{"cursor":"`+from.String()+`"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.subscribe(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for !s.isCurrent() {
+		list := decodeFrame(t, nextFrame(t, s))
+		for _, x := range list {
+			if x.T == "t" {
+				got[fmt.Sprint(x.S, " ", x.Seq)] = cursor(list)
+			}
+		}
+	}
+	for _, early := range []string{"SIM:A 2", "SIM:A 3"} {
+		if c, ok := got[early]; !ok || c != "" {
+			t.Errorf("%s: got the cursor %q", early, c)
+		}
+	}
+	for _, late := range []string{"SIM:A 5", "SIM:B 6"} {
+		if got[late] == "" {
+			t.Errorf("%s: got no cursor", late)
+		}
+	}
+}

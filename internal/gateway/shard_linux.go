@@ -64,6 +64,7 @@ type conn struct {
 	brought *parcel   // by the readers
 	retry   time.Time // when the session may be looked at again
 	hangUp  time.Time // when the connection is cut, if the client has not closed it; zero while the session lives
+	askAt   time.Time // when it is worth asking again whether the client is there
 	endBy   time.Time // when the connection is cut, if the client has not read up to the goodbye; zero before that is due
 }
 
@@ -616,7 +617,7 @@ func (sh *shard) sweep(ctx context.Context) {
 			sh.drop(c)
 			continue
 		}
-		if c.end == nil && sh.g.isDead(sh.now, c.heard, len(c.rest) > 0, func() (time.Duration, bool) { return sh.g.silence(c.fd) }) {
+		if c.end == nil && sh.isLost(c) {
 			c.leave(&leave{label: "dead"})
 			sh.drop(c)
 			continue
@@ -640,6 +641,16 @@ func (sh *shard) isLate(c *conn) bool {
 		c.endBy = sh.now.Add(sh.g.patience())
 	}
 	return sh.now.After(c.endBy)
+}
+
+// isLost reports whether the client is gone without a word. It asks no oftener than pings are sent: listeners to events never have
+// anything to say.
+func (sh *shard) isLost(c *conn) bool {
+	if sh.now.Before(c.askAt) {
+		return false
+	}
+	c.askAt = sh.now.Add(sh.g.opt.Ping)
+	return sh.g.isDead(sh.now, c.heard, len(c.rest) > 0, func() (time.Duration, bool) { return sh.g.silence(c.fd) })
 }
 
 // report adds to the metrics what was written.

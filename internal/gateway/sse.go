@@ -188,7 +188,7 @@ func (r *refusal) problem() *problem {
 // event is what a message is as an event of SSE, with the place that the client is at behind it.
 func (s *session) event(dst, text []byte) []byte {
 	dst = append(append(dst, "data: "...), text...)
-	if s.main.at != (place{}) && len(s.detours) == 0 {
+	if s.main.at != (place{}) && s.hasPlace() {
 		dst = fmt.Appendf(dst, "\nid: %s", s.cursor())
 	}
 	return append(dst, "\n\n"...)
