@@ -47,17 +47,20 @@ func (u *udf) streaming(w http.ResponseWriter, r *http.Request) {
 	g.metrics.closes.WithLabelValues(reason).Inc()
 }
 
-// lines is one client of /udf/streaming. Its goroutine is that of the request. It holds the blocks that it is writing and no queue:
+// lines is one client of /udf/streaming. Its goroutine is that of the request. It holds the few blocks that it is writing and no queue:
 // who reads slowly is further back on the tape.
 type lines struct {
 	g      *Gateway
 	w      http.ResponseWriter
 	out    *http.ResponseController
-	pos    tape.Position // of the next record
-	only   map[uint32]bool
+	only   map[uint32]bool // nil for all
 	quotes bool
-	blocks []*block
-	b      []byte
+
+	pos    tape.Position // of the next record
+	blocks []*block      // not written yet; the first is that record
+	at     int           // events of the first that were written
+	room   [16]*block    // that blocks are kept in
+	b      []byte        // lines that were not sent, at most about Limits.Frame
 }
 
 // read takes in what the client asks for.
@@ -138,27 +141,40 @@ func (l *lines) failed(err error) string {
 	return "internal"
 }
 
-// compose makes the lines that are next, of a bounded number of records. It reports whether there may be more.
+// compose makes the lines that are next, as many as are sent at once. It reports whether there may be more.
 func (l *lines) compose(ctx context.Context) (more bool, err error) {
-	clear(l.blocks)
+	if len(l.blocks) == 0 {
+		if err := l.fetch(ctx); err != nil {
+			return false, err
+		}
+	}
+	more = len(l.blocks) > 0
+	for len(l.blocks) > 0 && len(l.b) < l.g.opt.Limits.Frame {
+		b := l.blocks[0]
+		if l.at < len(b.events) {
+			l.line(b, &b.events[l.at])
+			l.at++
+			continue
+		}
+		l.pos, l.at = b.rec.Through+1, 0
+		l.blocks[0] = nil
+		l.blocks = l.blocks[1:]
+	}
+	return more, nil
+}
+
+// fetch gets the next blocks, from the tape when they are no longer in memory.
+func (l *lines) fetch(ctx context.Context) (err error) {
 	var ok bool
-	if l.blocks, ok = l.g.hub.from(l.pos, l.blocks[:0], 64); !ok {
-		if err := l.g.catchUps.acquire(ctx); err != nil {
-			return false, err
-		}
-		l.blocks, err = l.g.hub.read(ctx, l.pos)
-		l.g.catchUps.release()
-		if err != nil {
-			return false, err
-		}
+	if l.blocks, ok = l.g.hub.from(l.pos, l.room[:0], len(l.room)); ok {
+		return nil
 	}
-	for _, b := range l.blocks {
-		for i := range b.events {
-			l.line(b, &b.events[i])
-		}
-		l.pos = b.rec.Through + 1
+	if err := l.g.catchUps.acquire(ctx); err != nil {
+		return err
 	}
-	return len(l.blocks) > 0, nil
+	defer l.g.catchUps.release()
+	l.blocks, err = l.g.hub.read(ctx, l.pos)
+	return err
 }
 
 // line writes an event that the client wants.
