@@ -34,6 +34,7 @@ func (p *problem) write(w http.ResponseWriter) {
 	b = appendString(b, http.StatusText(p.status))
 	b = strconv.AppendInt(append(b, `,"status":`...), int64(p.status), 10)
 	b = appendString(append(b, `,"detail":`...), p.detail)
+	b = appendString(append(b, `,"message":`...), p.detail) // where the SDKs of the dialect look for it
 	if p.parameter != "" {
 		b = appendString(append(b, `,"parameter":`...), p.parameter)
 		b = appendString(append(b, `,"value":`...), cut(p.value))
