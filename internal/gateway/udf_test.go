@@ -6,6 +6,8 @@ import (
 	"maps"
 	"math"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -378,4 +380,43 @@ func FuzzResolution(f *testing.F) {
 			t.Fatalf("%q became %v, which is read as %v, %v", s, v, again, err)
 		}
 	})
+}
+
+// TestUDFDocument runs what docs/udf.md shows.
+func TestUDFDocument(t *testing.T) {
+	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "udf.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := filled()
+	b := serveUDF(t, m, nil)
+	commands := regexp.MustCompile(`(?m)^curl (-N )?'http://127\.0\.0\.1:8000/udf/([^']*)'$`).FindAllStringSubmatch(string(doc), -1)
+	if len(commands) != 3 {
+		t.Fatalf("got %d commands: this test has lost sight of them", len(commands))
+	}
+	for _, c := range commands {
+		if c[1] != "" {
+			l := b.lines(strings.TrimPrefix(c[2], "streaming?"))
+			m.Put("sim", trade("SIM:AAPL", 26, 22813, t0))
+			var got, shown map[string]any
+			line := regexp.MustCompile(`(?m)^{"f":"t".*$`).FindString(string(doc))
+			if json.Unmarshal([]byte(l.next()), &got) != nil || json.Unmarshal([]byte(line), &shown) != nil ||
+				!maps.EqualFunc(got, shown, func(a, b any) bool { return fmt.Sprintf("%T", a) == fmt.Sprintf("%T", b) }) {
+				t.Errorf("got %v, shown is %v", got, shown)
+			}
+			continue
+		}
+		var got map[string]any
+		if b.udf(c[2], &got); got["s"] == "error" {
+			t.Errorf("%s: got %v", c[2], got)
+		}
+	}
+	for _, f := range regexp.MustCompile(`\x60([a-z]+_[a-z_]+)\x60`).FindAllStringSubmatch(string(doc), -1) {
+		var s, c map[string]json.RawMessage
+		b.udf("symbols?symbol=ALPACA:MSFT", &s)
+		b.udf("config", &c)
+		if s[f[1]] == nil && c[f[1]] == nil && f[1] != "unknown_symbol" && f[1] != "public_url" {
+			t.Errorf("the member %s is nowhere", f[1])
+		}
+	}
 }
