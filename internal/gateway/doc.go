@@ -22,7 +22,7 @@
 //
 // A shard drives many, on raw sockets: a goroutine that reads what came, and writes to each client all that is due in one write that
 // does not wait. What the socket does not take stays as the rest of a parcel, until epoll says that there is room. A second goroutine
-// waits for epoll, by way of Go's own poller. There is a shard for each processor, on Linux.
+// waits for epoll, by way of Go's own poller. There is a shard for each processor but one, on Linux.
 //
 // The readers do for the sessions of the shards what takes longer than memory does: read the tape for who is behind the ring, and look up
 // the place of a cursor or a time. They are Limits.CatchUps in number. A session is handed to them and comes back; it belongs to

@@ -163,12 +163,13 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// shards returns how many shards there are.
+// shards returns how many shards there are: a processor is left to what brings the ticks, because ticks that wait for one are late for
+// every client. On two processors one shard has half the latency of two, and no less throughput.
 func (o *Options) shards() int {
 	if o.Portable {
 		return 0
 	}
-	return runtime.GOMAXPROCS(0)
+	return min(max(1, runtime.GOMAXPROCS(0)-1), 8)
 }
 
 func (o *Options) check() error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -82,6 +83,10 @@ const (
 	parcelsATurn = 4 // before others have theirs
 	inputSize    = 64 << 10
 	mostEvents   = 256
+
+	// yieldEvery is after how many turns of a round the shard lets other goroutines run. A round of many clients takes milliseconds, and the
+	// ticks of the next one wait meanwhile for a processor to put them on the tape.
+	yieldEvery = 32
 )
 
 // newShard makes a shard, or returns nil where there are none.
@@ -326,8 +331,11 @@ func (sh *shard) round(ctx context.Context) {
 		}
 	}
 	// From the end: a session that leaves the list makes room for one that had its turn.
-	for _, c := range slices.Backward(sh.live) {
+	for i, c := range slices.Backward(sh.live) {
 		sh.turn(ctx, c)
+		if i%yieldEvery == 0 {
+			runtime.Gosched()
+		}
 	}
 }
 

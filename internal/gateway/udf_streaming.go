@@ -217,7 +217,7 @@ func (l *lines) write(ctx context.Context) bool {
 	defer l.g.metrics.waiting.Dec()
 	// Not every writer has deadlines, and those of tests need not.
 	_ = l.out.SetWriteDeadline(time.Now().Add(l.g.opt.Limits.QueryTime))
-	defer context.AfterFunc(ctx, func() { _ = l.out.SetWriteDeadline(time.Unix(1, 0)) })()
+	defer l.breakOff(ctx)()
 	if _, err := l.w.Write(b); err != nil {
 		return false
 	}
@@ -227,4 +227,19 @@ func (l *lines) write(ctx context.Context) bool {
 	l.g.metrics.writes.Inc()
 	l.g.metrics.bytes.Add(float64(len(b)))
 	return ctx.Err() == nil
+}
+
+// breakOff ends a write when ctx is done. The function that it returns must be called behind the write; it waits, because the answer
+// must not be touched once the handler has returned.
+func (l *lines) breakOff(ctx context.Context) (stop func()) {
+	done := make(chan struct{})
+	unused := context.AfterFunc(ctx, func() {
+		defer close(done)
+		_ = l.out.SetWriteDeadline(time.Unix(1, 0)) // as above
+	})
+	return func() {
+		if !unused() {
+			<-done
+		}
+	}
 }

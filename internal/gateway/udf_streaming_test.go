@@ -120,7 +120,7 @@ func TestUDFStreamingSlow(t *testing.T) {
 	m.Put("sim", trade("SIM:A", 1, 1, t0))
 	b := serveUDF(t, m, func(o *Options) { o.Ring = 20; o.Limits.Frame = 1000 }) // a record takes several writes
 	l := b.lines("symbols=A")
-	const size, records = 50, 2000
+	const size, records = 100, 800
 	for i := range records {
 		entries := make([]market.Entry, size)
 		for j := range entries {
@@ -164,7 +164,7 @@ func TestUDFStreamingStalled(t *testing.T) {
 	b := serveUDF(t, m, func(o *Options) { o.Drain = time.Millisecond })
 	b.lines("")
 	const size = 1000
-	for i := range 300 { // more than sockets hold
+	for i := range 200 { // more than sockets hold
 		entries := make([]market.Entry, size)
 		for j := range entries {
 			entries[j] = trade("SIM:A", uint64(i*size+j+2), 1, t0)
