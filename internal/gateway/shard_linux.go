@@ -84,7 +84,7 @@ const (
 	inputSize    = 64 << 10
 	mostEvents   = 256
 
-	// yieldEvery is after how many turns of a round the shard lets other goroutines run. A round of many clients takes milliseconds, and the
+	// yieldEvery is after how many writes of a round the shard lets other goroutines run. A round of many clients takes milliseconds, and the
 	// ticks of the next one wait meanwhile for a processor to put them on the tape.
 	yieldEvery = 32
 )
@@ -331,9 +331,11 @@ func (sh *shard) round(ctx context.Context) {
 		}
 	}
 	// From the end: a session that leaves the list makes room for one that had its turn.
-	for i, c := range slices.Backward(sh.live) {
+	yielded := sh.written.writes
+	for _, c := range slices.Backward(sh.live) {
 		sh.turn(ctx, c)
-		if i%yieldEvery == 0 {
+		if sh.written.writes-yielded >= yieldEvery {
+			yielded = sh.written.writes
 			runtime.Gosched()
 		}
 	}
@@ -441,7 +443,7 @@ func (sh *shard) write(c *conn) {
 	}
 }
 
-// wait keeps count of the sessions that wait for their clients.
+// wait keeps count of the sessions that wait for their clients. Until the kernel says that there is room they have no part in rounds.
 func (sh *shard) wait(c *conn, waits bool) {
 	if waits == c.waits {
 		return
@@ -451,6 +453,7 @@ func (sh *shard) wait(c *conn, waits bool) {
 	} else {
 		sh.g.metrics.waiting.Dec()
 	}
+	sh.list(c)
 }
 
 // due builds what is due to a session, or takes what was built for another one that stands at the same place.
@@ -572,9 +575,9 @@ func (sh *shard) release(p *parcel) {
 	}
 }
 
-// list puts a session among those that may be due ticks, or takes it out.
+// list puts a session among those that may be due ticks and can take them, or takes it out.
 func (sh *shard) list(c *conn) {
-	wants := c.hangUp.IsZero() && c.wantsTicks() && !c.gone
+	wants := c.hangUp.IsZero() && c.wantsTicks() && !c.gone && !c.waits
 	switch {
 	case wants && c.lives == 0:
 		sh.live = append(sh.live, c)
