@@ -21,6 +21,7 @@ type Config struct {
 	Roles        []string // which parts run: feed, record, alert, gateway
 	PublicURL    string   // where browsers reach the server when a proxy is in front of it, with its path prefix
 	Hosts        []string // further names that the Host header may have
+	Origins      []string // web pages of other origins that may read and open streams
 	InsecureHTTP bool     // listen on other addresses than loopback, without TLS
 
 	LogLevel  string // debug, info, warn, error
@@ -124,6 +125,12 @@ func (c *Config) Validate() error {
 		u, err := url.Parse(c.PublicURL)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			return fmt.Errorf("public_url: %q is not a URL such as https://ticks.example.com/deck/", c.PublicURL)
+		}
+	}
+	for _, s := range c.Origins {
+		u, err := url.Parse(s)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || s != u.Scheme+"://"+u.Host {
+			return fmt.Errorf("origins: %q is not an origin: scheme and host only, such as https://charts.example.org", s)
 		}
 	}
 	return nil

@@ -211,7 +211,7 @@ func (n *node) openGateway() (err error) {
 	n.gateway, err = gateway.New(gateway.Options{
 		Tape: n.tape, History: n.store, Feeds: n.feedInfos, Health: n.parts, Calendars: n.calendars, Rules: n.rules,
 		UI: ui, Logger: n.log.With("part", "gateway"), Registerer: n.metrics, Gatherer: n.metrics,
-		PublicURL: c.PublicURL, Hosts: c.Hosts, Version: n.opts.Version, Drain: c.DrainTimeout / 5,
+		PublicURL: c.PublicURL, Hosts: c.Hosts, Origins: c.Origins, Version: n.opts.Version, Drain: c.DrainTimeout / 5,
 		Uncompressed: !c.Compression, AuthDeadline: c.AuthDeadline,
 		Limits: gateway.Limits{
 			Rows: historyRows, Connections: c.MaxConnections, PerAddress: c.MaxConnectionsAddress, PerPrincipal: c.MaxConnectionsKey,

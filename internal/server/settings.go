@@ -34,6 +34,7 @@ func settings() []setting {
 		list("roles", "parts that run: feed, record, alert, gateway", func(c *Config) *[]string { return &c.Roles }, parseList),
 		text("public_url", "where browsers reach a proxy in front of the server", func(c *Config) *string { return &c.PublicURL }),
 		list("hosts", "further names that the Host header may have", func(c *Config) *[]string { return &c.Hosts }, parseList),
+		list("origins", "further origins whose pages may read and open streams, such as https://charts.example.org", func(c *Config) *[]string { return &c.Origins }, parseList),
 		flag("insecure_http", "listen on other addresses than loopback, without TLS", func(c *Config) *bool { return &c.InsecureHTTP }),
 		choice("log.level", "debug, info, warn or error", []string{"debug", "info", "warn", "error"}, func(c *Config) *string { return &c.LogLevel }),
 		choice("log.format", "text or json", []string{"text", "json"}, func(c *Config) *string { return &c.LogFormat }),
