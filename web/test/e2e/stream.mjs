@@ -17,8 +17,7 @@ function readSocket({ symbol, wanted, from }) {
         if (message.T === 'error') reject(new Error(message.msg));
       }
       if (seqs.length < wanted) return;
-      socket.onclose = ({ code }) =>
-        resolve({ seqs, cursor, code, extensions: socket.extensions });
+      socket.onclose = ({ code }) => resolve({ seqs, cursor, code, extensions: socket.extensions });
       socket.close(1000);
     };
   });
