@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"sort"
+	"time"
 
 	"tapedeck/internal/candle"
 	"tapedeck/internal/market"
@@ -13,11 +14,17 @@ import (
 )
 
 // loggedBars bounds the bars that are remembered for sessions that read the tape: a few hundred bytes each.
-const loggedBars = 1 << 15
+const loggedBars = 1 << 18
+
+// At the start the bars of what was on the tape already are made again, for as many records and entries at the end of it.
+const (
+	rebuiltRecords = 100_000
+	rebuiltEntries = 1_000_000
+)
 
 // barMaker makes the bars of the streams, and remembers which record caused which, so that every session sees the same bars at
-// the same places, behind the ring too. A session that goes on from a place before the log gets the ticks of that time but not
-// its bars: those are in history.
+// the same places, behind the ring too, and after a restart. A session that goes on from a place before the log gets the ticks of that
+// time but not its bars: those are in history.
 type barMaker struct {
 	machine *candle.Machine
 	changes []candle.Change
@@ -37,13 +44,26 @@ type recordBars struct {
 	events []event
 }
 
-// newBars returns a maker that knows the bars that were forming.
-func (g *Gateway) newBars(ctx context.Context, listings []market.Listing) (*barMaker, error) {
+// lateFor is how late a trade may be, by the clock of its feed, so that its bar is told again. The bars of so many minutes are kept for each
+// symbol, of those that closed since the start; the bars of history are mended however late a trade is.
+const lateFor = 15 * time.Minute
+
+// newMachine returns a machine for the bars of the streams.
+func (g *Gateway) newMachine() (*candle.Machine, error) {
 	m, err := candle.New(candle.Options{
-		Intervals: []market.Interval{market.Min1(), market.Day1()}, Calendars: g.opt.Calendars, Rules: g.opt.Rules,
+		Intervals: []market.Interval{market.Min1(), market.Day1()}, Window: lateFor, Calendars: g.opt.Calendars, Rules: g.opt.Rules,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make bars: %w", err)
+	}
+	return m, nil
+}
+
+// newBars returns a maker that knows the bars that were forming.
+func (g *Gateway) newBars(ctx context.Context, listings []market.Listing) (*barMaker, error) {
+	m, err := g.newMachine()
+	if err != nil {
+		return nil, err
 	}
 	bm := &barMaker{machine: m, loaded: make(map[market.Symbol]tape.Position)}
 	clocks := make(map[string]market.Time)
@@ -124,6 +144,11 @@ func (m *barMaker) remember(b *block) {
 	}
 	m.log = append(m.log, recordBars{b.rec.Position, bars})
 	m.size += len(bars)
+	m.trim()
+}
+
+// trim forgets the oldest bars when there are too many.
+func (m *barMaker) trim() {
 	drop := 0
 	for m.size > loggedBars && drop < len(m.log)-1 {
 		m.size -= len(m.log[drop].events)
@@ -142,4 +167,106 @@ func (m *barMaker) recall(b *block) {
 	b.events = append(b.events, m.log[i].events...)
 	// Stable: the bars stay behind the entry that caused them.
 	slices.SortStableFunc(b.events, func(x, y event) int { return int(x.entry) - int(y.entry) })
+}
+
+// rebuild makes the bars again that the records before a position caused, as far back as is remembered. Sessions that read there wait for
+// it (see hub.read).
+func (g *Gateway) rebuild(ctx context.Context, before tape.Position) {
+	defer close(g.hub.rebuilt)
+	log, size, err := g.barsBefore(ctx, before)
+	if err != nil {
+		if ctx.Err() == nil {
+			g.opt.Logger.Warn("the bars of earlier records can't be made again: who goes on from there gets none", "error", err)
+		}
+		return
+	}
+	h := g.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.bars.log = append(log, h.bars.log...)
+	h.bars.size += size
+	h.bars.trim()
+}
+
+// barsBefore reads the tape up to a position, and returns the bars that its records caused and their number. Bars that had begun before
+// what is read are left out: some of their trades are missing.
+func (g *Gateway) barsBefore(ctx context.Context, before tape.Position) (log []recordBars, size int, err error) {
+	pos, err := g.rebuildFrom(ctx, before)
+	if err != nil {
+		return nil, 0, err
+	}
+	m, err := g.newMachine()
+	if err != nil {
+		return nil, 0, err
+	}
+	bm := &barMaker{machine: m}
+	whole := pos <= 1                     // the tape is read from its very beginning
+	begin := make(map[string]market.Time) // the first time of each feed
+	var records []*tape.Record
+	for pos < before {
+		if records, err = g.opt.Tape.Read(ctx, pos, records[:0]); err != nil {
+			return nil, 0, fmt.Errorf("read the tape at %d: %w", pos, err)
+		}
+		if len(records) == 0 {
+			return log, size, nil
+		}
+		for _, rec := range records {
+			pos = rec.Through + 1
+			if rec.Position >= before {
+				break
+			}
+			var events []event
+			for i := range rec.Entries {
+				if e := &rec.Entries[i]; e.IsTick() && begin[rec.Feed] == 0 {
+					begin[rec.Feed] = e.Event
+				}
+				events = bm.push(events, rec, i, g.hub)
+			}
+			events = slices.DeleteFunc(events, func(ev event) bool { return !whole && ev.bar.Start <= begin[rec.Feed] })
+			if len(events) > 0 {
+				log = append(log, recordBars{rec.Position, events})
+				size += len(events)
+			}
+		}
+	}
+	return log, size, nil
+}
+
+// rebuildFrom returns the position from which bars are made again.
+func (g *Gateway) rebuildFrom(ctx context.Context, before tape.Position) (tape.Position, error) {
+	first := g.opt.Tape.Bounds().First
+	low := first
+	if before > low+rebuiltRecords {
+		low = before - rebuiltRecords
+	}
+	if low >= before {
+		return before, nil
+	}
+	last, err := g.ordinal(ctx, before-1)
+	if err != nil {
+		return 0, err
+	}
+	// The first record that is not too many entries back.
+	for high := before - 1; low < high; {
+		middle := low + (high-low)/2
+		n, err := g.ordinal(ctx, middle)
+		if err != nil {
+			return 0, err
+		}
+		if n+rebuiltEntries < last {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	return low, nil
+}
+
+// ordinal returns how many entries were on the tape before a record.
+func (g *Gateway) ordinal(ctx context.Context, pos tape.Position) (uint64, error) {
+	records, err := g.opt.Tape.Read(ctx, pos, nil)
+	if err != nil || len(records) == 0 {
+		return 0, fmt.Errorf("read the tape at %d: %w", pos, err)
+	}
+	return records[0].Ordinal, nil
 }

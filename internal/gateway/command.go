@@ -92,6 +92,8 @@ func (g *Gateway) refuse(err error) *refusal {
 		return said
 	case errors.As(err, &ambiguous):
 		return &refusal{code: 400, msg: ambiguous.Error(), candidates: ambiguous.candidates}
+	case errors.Is(err, context.Canceled):
+		return &refusal{code: 503, msg: "the server is shutting down"}
 	case errors.Is(err, errInternal):
 		g.opt.Logger.Error("a request of a client failed", "error", err)
 		return &refusal{code: 500, msg: "internal error"}
@@ -278,6 +280,16 @@ func (g *Gateway) placeAt(ctx context.Context, b tape.Bounds, t market.Time) (pl
 	oldest, err := g.receivedAt(ctx, b.First)
 	if err != nil {
 		return place{}, err
+	}
+	// A client's clock may be a little ahead of ours.
+	if t > market.FromStd(time.Now())+market.Minute {
+		newest, err := g.receivedAt(ctx, b.Last)
+		if err != nil {
+			return place{}, err
+		}
+		if t > newest {
+			return place{}, &refusal{code: 416, reason: "future", msg: "that time has not come yet"}
+		}
 	}
 	if b.First > 1 && t < oldest {
 		return place{}, g.tooOld(ctx, b.First)

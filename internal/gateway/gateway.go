@@ -98,6 +98,10 @@ func (g *Gateway) Run(ctx context.Context) error {
 		}
 		return err
 	}
+	g.hub.rebuilt, g.hub.settled = make(chan struct{}), from
+	var rebuilding sync.WaitGroup
+	rebuilding.Go(func() { g.rebuild(ctx, from) })
+	defer rebuilding.Wait()
 	close(g.started)
 	g.opt.Logger.Info("the gateway serves", "position", uint64(from), "symbols", g.hub.grown.Load()-1)
 	return g.hub.run(ctx)

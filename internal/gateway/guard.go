@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
 // guard decides who may talk to the server at all: it stops other web pages (by Origin), pages that pretend to be this server's (by
@@ -67,6 +68,9 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-
 const permissions = "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), " +
 	"microphone=(), midi=(), payment=(), usb=()"
 
+// bodyPatience is how long a body may take that nobody asked for: no route takes one.
+const bodyPatience = 5 * time.Second
+
 // wrap checks every request before next sees it, and sets the headers that every answer has.
 func (g *guard) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -84,6 +88,10 @@ func (g *guard) wrap(next http.Handler) http.Handler {
 		if p := g.check(r); p != nil {
 			p.write(w)
 			return
+		}
+		if r.ContentLength != 0 {
+			// The server reads what is left of a body before it answers. One that was announced and does not come must not hold it.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyPatience)) // not every writer of tests can
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, g.limits.Body)
 		next.ServeHTTP(w, r)

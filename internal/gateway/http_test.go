@@ -10,8 +10,10 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -461,4 +463,29 @@ func checkAnswer(t *testing.T, h http.Handler, path, query string) {
 	default:
 		t.Fatalf("%s?%s: %d %s", path, query, w.Code, w.Body)
 	}
+}
+
+// TestBodyThatDoesNotCome announces a body and keeps it back. The answer comes nevertheless, and the connection ends.
+func TestBodyThatDoesNotCome(t *testing.T) {
+	b := serve(t, filled(), nil)
+	var wg sync.WaitGroup
+	for _, head := range []string{
+		"GET /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n",
+		"GET /v2/tape HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n",
+	} {
+		conn := b.connect()
+		if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, head); err != nil {
+			t.Fatal(err)
+		}
+		wg.Go(func() {
+			answer, err := io.ReadAll(conn)
+			if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 ") {
+				t.Errorf("got %q, %v", answer, err)
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -30,7 +30,10 @@ type hub struct {
 	ready  bool      // what was on the tape at the start was read
 	bars   *barMaker // nil before start; its machine belongs to run
 
-	end   atomic.Uint64                 // next; read without the lock
+	end     atomic.Uint64 // next; read without the lock
+	rebuilt chan struct{} // closed when the bars of the records before settled were made again; nil without them
+	settled tape.Position // set before rebuilt is
+
 	grown atomic.Int64                  // symbols in the directory; read without the lock
 	woken atomic.Pointer[chan struct{}] // closed and replaced when records came
 }
@@ -241,6 +244,13 @@ func (h *hub) from(pos tape.Position, dst []*block, n int) (blocks []*block, ok 
 
 // read returns blocks of the tape from pos on, for who is behind the ring. None are returned that the hub has not seen yet.
 func (h *hub) read(ctx context.Context, pos tape.Position) ([]*block, error) {
+	if pos < h.settled {
+		select {
+		case <-h.rebuilt:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 	if blocks := h.past.from(pos, heldEntries); len(blocks) > 0 {
 		return blocks, nil
 	}

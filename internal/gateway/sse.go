@@ -179,6 +179,8 @@ func (r *refusal) problem() *problem {
 	switch r.code {
 	case 416:
 		p.status = http.StatusRequestedRangeNotSatisfiable
+	case 503:
+		p.status = http.StatusServiceUnavailable
 	case 500:
 		p.status = http.StatusInternalServerError
 	}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/google/go-cmp/cmp"
 
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
@@ -456,3 +458,96 @@ func TestBarsAfterRestart(t *testing.T) {
 		})
 	}
 }
+
+// TestFromFuture asks for a time that has not come. It must not be taken for the present.
+func TestFromFuture(t *testing.T) {
+	m := newMemTape()
+	m.Put("sim", trade("SIM:A", 1, 100, t0))
+	b := serve(t, m, nil)
+	c := b.dial("/v2/tape")
+	c.read()
+	c.send(`{"action":"subscribe","trades":["*"],"from":{"time":"2200-01-01T00:00:00Z"}}`)
+	c.want(`[{"T":"error","code":416,"msg":"that time has not come yet","reason":"future"}]`)
+	if status, _, body := b.get("/v2/tape/sse?trades=*&from=2200-01-01"); status != 416 || !strings.Contains(body, `"reason":"future"`) {
+		t.Errorf("got %d %s", status, body)
+	}
+}
+
+// TestLateTrade lets a trade come when its minute has been closed for several others: the bar is told again.
+func TestLateTrade(t *testing.T) {
+	m := newMemTape()
+	m.Put("sim", trade("SIM:A", 1, 1000, t0))
+	b := serve(t, m, nil)
+	c := b.join(`{"action":"subscribe","updatedBars":["*"]}`)
+	for i := range 4 {
+		m.Put("sim", trade("SIM:A", uint64(i+2), 1100, t0+market.Time(i+1)*market.Minute+5*market.Second))
+	}
+	m.Put("sim", trade("SIM:A", 6, 1200, t0+7*market.Second))
+	c.want(`[{"T":"u","S":"SIM:A","o":10.00,"h":12.00,"l":10.00,"c":12.00,"v":200,"t":"2026-11-23T14:30:00Z","n":2,"vw":11}]`)
+}
+
+// TestBarsOfThePast lets a client see everything live, and another one, of a gateway that was started later, go on from the beginning: it is
+// told the same, bar for bar.
+func TestBarsOfThePast(t *testing.T) {
+	const want = `"trades":["*"],"bars":["*"],"updatedBars":["*"],"dailyBars":["*"]`
+	m := newMemTape()
+	begin := tape.Cursor{Epoch: m.Epoch, Index: tape.AllEntries}.String()
+	rnd := rand.New(rand.NewPCG(11, 5))
+	b := serve(t, m, nil)
+	live := b.join(`{"action":"subscribe",` + want + `}`)
+	seqs := map[market.Symbol]uint64{}
+	for i := range 400 {
+		var entries []market.Entry
+		for range 1 + rnd.IntN(4) {
+			s := market.Symbol("SIM:" + string(rune('A'+rnd.IntN(3))))
+			seqs[s]++
+			when := t0 + market.Time(i*7+rnd.IntN(5))*market.Second
+			if rnd.IntN(10) == 0 {
+				when -= market.Time(rnd.IntN(80)) * market.Second // late
+			}
+			entries = append(entries, trade(s, seqs[s], int64(1000+rnd.IntN(50)), when))
+		}
+		m.Put("sim", entries...)
+	}
+	seqs["SIM:Z"]++
+	m.Put("sim", trade("SIM:Z", 1, 1, t0+time24))
+	everything := func(c *client) (lines []string, kinds map[string]int) {
+		kinds = map[string]int{}
+		for {
+			var list []json.RawMessage
+			if err := json.Unmarshal([]byte(c.read()), &list); err != nil {
+				t.Fatal(err)
+			}
+			for _, raw := range list {
+				text := string(raw)
+				switch kind := text[:len(`{"T":"t"`)]; kind {
+				case `{"T":"t"`, `{"T":"b"`, `{"T":"u"`, `{"T":"d"`:
+					kinds[kind]++
+					lines = append(lines, text)
+				}
+				if strings.Contains(text, `"T":"t","S":"SIM:Z"`) {
+					return lines, kinds
+				}
+			}
+		}
+	}
+	told, kinds := everything(live)
+	if kinds[`{"T":"b"`] < 50 || kinds[`{"T":"u"`] < 5 || kinds[`{"T":"d"`] < 50 {
+		t.Fatalf("the market of the test is too quiet: %v", kinds)
+	}
+	_ = live.ws.CloseNow()
+	b.stop()
+	for _, ring := range []int{1, 1 << 16} {
+		later := serve(t, m, func(o *Options) { o.Ring = ring })
+		c := later.join(`{"action":"subscribe",` + want + `,"from":{"cursor":"` + begin + `"}}`)
+		again, _ := everything(c)
+		if diff := cmp.Diff(told, again); diff != "" {
+			t.Errorf("ring %d: %s", ring, diff)
+		}
+		_ = c.ws.CloseNow()
+		later.stop()
+	}
+}
+
+// time24 is a day.
+const time24 = 24 * 60 * 60 * market.Second
