@@ -68,6 +68,9 @@ func (c *resumer) run(ctx context.Context, address string, known *atomic.Pointer
 			continue
 		}
 		for err == nil {
+			if g := known.Load(); g != nil && c.has(g) {
+				break // it had to catch up first
+			}
 			err = c.read(r)
 		}
 		_ = conn.Close() // it is of no more use
