@@ -113,13 +113,7 @@ func (m *model) subscribe() {
 		text += `,"from":{"cursor":"` + c.String() + `"}`
 	}
 	m.said = append(m.said, fmt.Sprintf("%s} at %+v", text, m.s.main.at))
-	r, err := parseRequest(false, []byte(text+"}"))
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	if err := m.s.subscribe(m.t.Context(), r); err != nil {
-		m.t.Fatal(err)
-	}
+	comply(m.t, m.s, text+"}")
 	if _, ok := m.next[symbol]; !ok {
 		m.next[symbol] = m.firstAt(symbol, at)
 	}
@@ -128,13 +122,7 @@ func (m *model) subscribe() {
 func (m *model) unsubscribe() {
 	symbol := m.symbol()
 	m.said = append(m.said, fmt.Sprintf("unsubscribe %s at %+v", symbol, m.s.main.at))
-	r, err := parseRequest(false, []byte(`{"action":"unsubscribe","trades":["`+string(symbol)+`"]}`))
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	if err := m.s.unsubscribe(r); err != nil {
-		m.t.Fatal(err)
-	}
+	comply(m.t, m.s, `{"action":"unsubscribe","trades":["`+string(symbol)+`"]}`)
 	delete(m.next, symbol)
 }
 

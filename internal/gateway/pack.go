@@ -64,14 +64,6 @@ func appendPacked(dst []byte, d dialect, feed string, e *market.Entry, ev *event
 	return p.dst
 }
 
-// appendPackedHeartbeat writes the message that tells the server's time.
-func appendPackedHeartbeat(dst []byte, t market.Time) []byte {
-	p := packer{dst: dst, at: len(dst)}
-	p.head("heartbeat")
-	p.time("t", t)
-	return p.dst
-}
-
 // appendPackedCursor writes the message that names a place on the tape.
 func appendPackedCursor(dst []byte, cursor string) []byte {
 	p := packer{dst: dst, at: len(dst)}

@@ -227,7 +227,7 @@ func TestPackSaysWhatJSONSays(t *testing.T) {
 			t.Errorf("the fixture has nothing of channel %d", c)
 		}
 	}
-	sameMessage(t, native, appendHeartbeat(nil, t0), appendPackedHeartbeat(nil, t0))
+	sameMessage(t, native, appendHeartbeat(nil, t0), packAnswer(nil, append(appendHeartbeat([]byte{'['}, t0), ']'))[1:]) // behind the head of the list
 	sameMessage(t, native, []byte(`{"T":"cursor","c":"AY1x"}`), appendPackedCursor(nil, "AY1x"))
 }
 

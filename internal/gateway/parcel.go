@@ -100,7 +100,7 @@ func (p *parcel) appendCursor(f format, cursor string) {
 	if f == asPacked {
 		p.buf = appendPackedCursor(p.buf, cursor)
 	} else {
-		p.buf = append(append(append(p.buf, `{"T":"cursor","c":"`...), cursor...), `"},`...)
+		p.buf = append(appendCursor(p.buf, cursor), ',')
 	}
 	p.messages++
 }

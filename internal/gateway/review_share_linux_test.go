@@ -44,27 +44,6 @@ func seat(t *testing.T, sh *shard, s *session) (c *conn, peer int) {
 	return c, pair[1]
 }
 
-// ask makes a session do what a message says.
-func ask(t *testing.T, s *session, text string) error {
-	t.Helper()
-	r, err := parseRequest(false, []byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r.action == "unsubscribe" {
-		return s.unsubscribe(r)
-	}
-	return s.subscribe(t.Context(), r)
-}
-
-// comply makes a session do what a message says, and fails when it does not.
-func comply(t *testing.T, s *session, text string) {
-	t.Helper()
-	if err := ask(t, s, text); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func fromCursor(p place, epoch tape.Epoch) string {
 	return `"from":{"cursor":"` + p.cursor(epoch).String() + `"}`
 }

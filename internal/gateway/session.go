@@ -210,6 +210,12 @@ func (s *session) leave(l *leave) {
 // wantsTicks reports whether anything may be due to the client now or later.
 func (s *session) wantsTicks() bool { return s.end == nil && !s.subs.empty() }
 
+// mayPart reports whether the session may say goodbye at shutdown: it has nothing more to send, or its client can ask for the rest, or
+// there is too much of it.
+func (s *session) mayPart() bool {
+	return !s.wantsTicks() || s.isCurrent() || s.behind || s.manner.cursors || s.manner.latest
+}
+
 // isCurrent reports whether the client has been sent all that it is due, as of the moment.
 func (s *session) isCurrent() bool {
 	return len(s.detours) == 0 && uint64(s.main.at.pos) >= s.g.hub.end.Load()
@@ -233,8 +239,8 @@ func (s *session) compose(ctx context.Context, p *parcel, sc *scratch, tape bool
 // seal ends a message.
 func (s *session) seal(p *parcel, sc *scratch) {
 	cursor := ""
-	if p.messages > 0 && s.manner.cursors && s.hasPlace() {
-		cursor = s.cursor()
+	if p.messages > 0 {
+		cursor = s.told()
 	}
 	p.seal(s.manner, cursor, sc)
 }
@@ -247,6 +253,14 @@ func (s *session) hasPlace() bool {
 
 // cursor returns the place that the session is at.
 func (s *session) cursor() string { return s.main.at.cursor(s.g.opt.Tape.Bounds().Epoch).String() }
+
+// told returns the cursor that the client is told now; empty when it did not ask for any, or when there is none.
+func (s *session) told() string {
+	if !s.manner.cursors || !s.hasPlace() || s.subs.empty() {
+		return ""
+	}
+	return s.cursor()
+}
 
 // paced sets when the next round of mode latest is due. Sessions with the same interval are due at the same moments, so that they share
 // what is built for one of them.
@@ -291,10 +305,14 @@ func (s *session) heartbeat(now time.Time) {
 		return
 	}
 	text := appendHeartbeat([]byte{'['}, market.FromStd(now))
-	if s.manner.cursors && s.hasPlace() && !s.subs.empty() {
-		text = append(append(append(text, `,{"T":"cursor","c":"`...), s.cursor()...), `"}`...)
+	if cursor := s.told(); cursor != "" {
+		text = appendCursor(append(text, ','), cursor)
 	}
 	s.say(append(text, ']'))
+}
+
+func appendCursor(dst []byte, cursor string) []byte {
+	return append(append(append(dst, `{"T":"cursor","c":"`...), cursor...), `"}`...)
 }
 
 func appendHeartbeat(dst []byte, t market.Time) []byte {
@@ -304,8 +322,8 @@ func appendHeartbeat(dst []byte, t market.Time) []byte {
 // goodbye is how a session leaves at shutdown: with its place, so that the client can go on from there.
 func (s *session) goodbye() {
 	reason := "shutting down"
-	if s.manner.cursors && s.hasPlace() && !s.subs.empty() {
-		reason += " cursor=" + s.cursor()
+	if cursor := s.told(); cursor != "" {
+		reason += " cursor=" + cursor
 	}
 	s.leave(&leave{websocket.CodeGoingAway, reason, "shutdown"})
 }

@@ -31,6 +31,27 @@ func still(t testing.TB, m *tapetest.Memory, change func(*Options)) *Gateway {
 	return g
 }
 
+// ask makes a session do what a message says.
+func ask(t testing.TB, s *session, text string) error {
+	t.Helper()
+	r, err := parseRequest(false, []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.action == "unsubscribe" {
+		return s.unsubscribe(r)
+	}
+	return s.subscribe(t.Context(), r)
+}
+
+// comply makes a session do what a message says, and fails when it does not.
+func comply(t testing.TB, s *session, text string) {
+	t.Helper()
+	if err := ask(t, s, text); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // nextFrame builds what is due to a session next, as text; empty when nothing is.
 func nextFrame(t testing.TB, s *session) string {
 	t.Helper()
@@ -84,13 +105,7 @@ func TestAddSymbolFromAhead(t *testing.T) {
 		s.subs.sets[chTrades].add("SIM:A", 1)
 		s.main.at = place{pos: 2}
 		from := tape.Cursor{Epoch: m.Epoch, Position: 4, Index: 2}
-		r, err := parseRequest(false, []byte(`{"action":"subscribe","trades":["SIM:B"],"from":{"cursor":"`+from.String()+`"}}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.subscribe(t.Context(), r); err != nil {
-			t.Fatal(err)
-		}
+		comply(t, s, `{"action":"subscribe","trades":["SIM:B"],"from":{"cursor":"`+from.String()+`"}}`)
 		got := strings.Join(drainFrames(t, s), ",")
 		want := "t SIM:A 2,t SIM:A 3,t SIM:A 4,t SIM:A 5,t SIM:B 5,t SIM:A 6,t SIM:B 6"
 		if got != want {
@@ -117,13 +132,7 @@ func TestDetourWithinRecord(t *testing.T) {
 				s.subs.sets[chTrades].add("SIM:A", 1)
 				s.main.at = place{pos: 3, index: until}
 				c := place{pos: 2, index: from}.cursor(m.Epoch)
-				r, err := parseRequest(false, []byte(`{"action":"subscribe","trades":["*"],"from":{"cursor":"`+c.String()+`"}}`))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := s.subscribe(t.Context(), r); err != nil {
-					t.Fatal(err)
-				}
+				comply(t, s, `{"action":"subscribe","trades":["*"],"from":{"cursor":"`+c.String()+`"}}`)
 				next := map[string]uint64{"SIM:A": 6 + uint64(until+1)/2, "SIM:B": 3 + uint64(from)/2}
 				for _, line := range drainFrames(t, s) {
 					var symbol string
@@ -240,13 +249,7 @@ func TestCursorWhileMuted(t *testing.T) {
 	s.subs.sets[chTrades].add("SIM:A", 1)
 	s.main.at = place{pos: 2}
 	from := tape.Cursor{Epoch: m.Epoch, Position: 4, Index: 2}
-	r, err := parseRequest(false, []byte(`{"action":"subscribe","trades":["SIM:B"],"from":{"cursor":"`+from.String()+`"}}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.subscribe(t.Context(), r); err != nil {
-		t.Fatal(err)
-	}
+	comply(t, s, `{"action":"subscribe","trades":["SIM:B"],"from":{"cursor":"`+from.String()+`"}}`)
 	got := map[string]string{}
 	for !s.isCurrent() {
 		list := decodeFrame(t, nextFrame(t, s))

@@ -290,12 +290,12 @@ func (c *conn) work(ctx context.Context, sc *scratch) {
 		c.answer(ctx)
 	} else {
 		p := new(parcel)
-		from, detours := c.current().at, len(c.detours)
+		from := c.standing()
 		switch err := c.compose(ctx, p, sc, true); {
 		case err == nil:
 			if len(p.bytes()) > 0 {
 				c.brought = p
-			} else if len(c.detours) == detours && c.current().at == from && !c.isCurrent() {
+			} else if c.standing() == from && !c.isCurrent() {
 				c.retry = time.Now().Add(time.Millisecond) // what is next is not in the ring yet
 			}
 		case isForNow(err):
@@ -372,7 +372,7 @@ func (sh *shard) turn(ctx context.Context, c *conn) {
 			c.rest = c.unsent()
 		case c.end != nil:
 			sh.hang(c)
-		case sh.closing && (!c.wantsTicks() || c.isCurrent() || c.behind || c.manner.cursors || c.manner.latest):
+		case sh.closing && c.mayPart():
 			c.goodbye()
 			sh.list(c)
 		case !c.wantsTicks() || c.isCurrent():
@@ -469,7 +469,7 @@ func (sh *shard) due(ctx context.Context, c *conn) {
 		}
 	}
 	p := sh.parcel()
-	from, detours := c.current().at, len(c.detours)
+	from := c.standing()
 	err := c.compose(ctx, p, &sh.scratch, false)
 	switch {
 	case errors.Is(err, errBehind):
@@ -479,13 +479,13 @@ func (sh *shard) due(ctx context.Context, c *conn) {
 		sh.list(c)
 	default:
 		// New symbols may have come to light while it was built; then it is of another filter.
-		if shared && c.subs.filter() == key.filter && c.main.at != from {
+		if shared && c.subs.filter() == key.filter && c.main.at != key.from {
 			p.refs++
 			sh.release(sh.recent[0][key])
 			sh.recent[0][key] = p
 		}
 		sh.hand(c, p)
-		if c.rest == nil && len(c.detours) == detours && c.current().at == from {
+		if c.rest == nil && c.standing() == from {
 			c.retry = sh.now.Add(time.Millisecond)
 		}
 	}

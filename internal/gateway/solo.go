@@ -147,7 +147,7 @@ func (l *soloist) play(ctx context.Context) {
 			l.lag(false)
 		}
 		closing := l.g.isClosing()
-		if l.end == nil && closing && (!due || l.behind || l.manner.cursors || l.manner.latest) {
+		if l.end == nil && closing && l.mayPart() {
 			l.goodbye()
 			continue
 		}
@@ -201,7 +201,7 @@ func (l *soloist) closingOnce(known bool) <-chan struct{} {
 // deliver builds what is due, and writes it. It returns when to try again if that is not at once; ok is false when the client cannot
 // be written to.
 func (l *soloist) deliver(ctx context.Context) (retry time.Time, ok bool) {
-	from, detours := l.current().at, len(l.detours)
+	from := l.standing()
 	err := l.build(ctx, false)
 	if errors.Is(err, errBehind) {
 		if l.g.catchUps.acquire(ctx) != nil {
@@ -220,7 +220,7 @@ func (l *soloist) deliver(ctx context.Context) (retry time.Time, ok bool) {
 	}
 	b := l.parcel.bytes()
 	if len(b) == 0 {
-		if len(l.detours) == detours && l.current().at == from {
+		if l.standing() == from {
 			return now.Add(time.Millisecond), true // what is next is not in the ring yet
 		}
 		return time.Time{}, true

@@ -510,7 +510,7 @@ func TestBarsOfThePast(t *testing.T) {
 		m.Put("sim", entries...)
 	}
 	seqs["SIM:Z"]++
-	m.Put("sim", trade("SIM:Z", 1, 1, t0+time24))
+	m.Put("sim", trade("SIM:Z", 1, 1, t0+24*market.Hour))
 	everything := func(c *client) (lines []string, kinds map[string]int) {
 		kinds = map[string]int{}
 		for {
@@ -548,6 +548,3 @@ func TestBarsOfThePast(t *testing.T) {
 		later.stop()
 	}
 }
-
-// time24 is a day.
-const time24 = 24 * 60 * 60 * market.Second

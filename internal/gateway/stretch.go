@@ -43,6 +43,14 @@ func (s *session) current() *stretch {
 	return &s.main
 }
 
+// standing is how far a session has come, to see whether it has come further.
+type standing struct {
+	at      place
+	detours int
+}
+
+func (s *session) standing() standing { return standing{s.current().at, len(s.detours)} }
+
 // wants reports whether an event of a block is due to the client in a stretch.
 func (s *session) wants(st *stretch, b *block, ev *event) bool {
 	feed, d := b.rec.Feed, s.manner.dialect
