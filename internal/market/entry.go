@@ -52,6 +52,7 @@ const (
 	FlagNoEventTime Flags = 1 << 2 // the venue sent no usable time; Event is Received
 	FlagDamage      Flags = 1 << 3 // a gap that stands for a damaged part of the tape itself
 	FlagFilled      Flags = 1 << 4 // a gap that was filled later
+	FlagHistory     Flags = 1 << 5 // of the past when it was put on the tape: it is in history, and no live stream tells it
 )
 
 // State is what a status says of a symbol or a feed.

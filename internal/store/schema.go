@@ -267,7 +267,7 @@ const tapeText = "CASE f.tape WHEN 0 THEN '' ELSE char(f.tape) END"
 func flagsText(flags string) string {
 	var b strings.Builder
 	b.WriteString("trim(")
-	for i, name := range []string{"backfilled", "imported", "no_event_time", "damage", "filled"} {
+	for i, name := range []string{"backfilled", "imported", "no_event_time", "damage", "filled", "history"} {
 		if i > 0 {
 			b.WriteString(" || ")
 		}
