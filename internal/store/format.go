@@ -13,7 +13,7 @@ import (
 
 // Keys of the table meta.
 const (
-	metaFormat  = "format"  // "1.0"
+	metaFormat  = "format"  // "1.1"
 	metaCreated = "created" // RFC 3339
 	metaOpen    = "open"    // "1" while a program has the file open for writing
 	metaSuspect = "suspect" // "1" when a check found damage: the next Open checks before anything else
@@ -70,8 +70,7 @@ func format(ctx context.Context, db *sql.DB) (version int, err error) {
 	return version, nil
 }
 
-// prepareSchema brings the file to the format of this program in one transaction. Format 1.0 is the first, so that there is
-// nothing to migrate yet.
+// prepareSchema brings the file to the format of this program in one transaction.
 func prepareSchema(ctx context.Context, db *sql.DB) error {
 	version, err := format(ctx, db)
 	if err != nil || version >= userVersion {
@@ -82,27 +81,34 @@ func prepareSchema(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // the error that led here is on its way out; after Commit it does nothing
-	steps := []string{tables}
-	steps = append(steps, views()...)
-	steps = append(steps,
-		fmt.Sprintf("PRAGMA application_id = %d", applicationID),
-		fmt.Sprintf("PRAGMA user_version = %d", userVersion),
-		"INSERT INTO tape VALUES (1, '', 0, 0, 0, 0)",
-	)
-	for _, step := range steps {
+	for _, step := range migration(version) {
 		if _, err := tx.ExecContext(ctx, step); err != nil {
 			return fmt.Errorf("make the tables: %w", err)
 		}
 	}
-	for key, value := range map[string]string{
-		metaFormat:  fmt.Sprintf("%d.%d", formatMajor, formatMinor),
-		metaCreated: time.Now().UTC().Format(time.RFC3339),
-	} {
-		if err := setMeta(ctx, tx, key, value); err != nil {
+	if err := setMeta(ctx, tx, metaFormat, fmt.Sprintf("%d.%d", formatMajor, formatMinor)); err != nil {
+		return err
+	}
+	if version == 0 {
+		if err := setMeta(ctx, tx, metaCreated, time.Now().UTC().Format(time.RFC3339)); err != nil {
 			return err
 		}
 	}
 	return tx.Commit()
+}
+
+// migration returns the statements that bring a file from a version, 0 when it is empty, to this one. The views are made anew, for they
+// spell out what the program knows.
+func migration(version int) []string {
+	var steps []string
+	if version == 0 {
+		steps = append(steps, tables, "INSERT INTO tape VALUES (1, '', 0, 0, 0, 0)", fmt.Sprintf("PRAGMA application_id = %d", applicationID))
+		version = formatMajor * 1000
+	}
+	for _, added := range additions()[version%1000:] {
+		steps = append(steps, added...)
+	}
+	return append(append(steps, views()...), fmt.Sprintf("PRAGMA user_version = %d", userVersion))
 }
 
 // executor is a connection, a pool or a transaction.

@@ -11,7 +11,7 @@ import (
 // only adds tables and columns.
 const (
 	formatMajor = 1
-	formatMinor = 0
+	formatMinor = 1
 
 	// userVersion is what PRAGMA user_version holds: major × 1000 + minor.
 	userVersion = formatMajor*1000 + formatMinor
@@ -161,6 +161,45 @@ CREATE TABLE gap_rows (
 CREATE INDEX gap_rows_by_symbol ON gap_rows (symbol, since);
 `
 
+// archiveTables are the tables of the archive, new in format 1.1. A number of archived is never given to another file, for it is part of the file's name.
+const archiveTables = `
+CREATE TABLE archived (
+  id          INTEGER PRIMARY KEY AUTOINCREMENT,
+  kind        INTEGER NOT NULL,
+  symbol      INTEGER NOT NULL,
+  day         INTEGER NOT NULL,
+  state       INTEGER NOT NULL,
+  rows        INTEGER NOT NULL,
+  bytes       INTEGER NOT NULL,
+  first_event INTEGER NOT NULL,
+  first_seq   INTEGER NOT NULL,
+  last_event  INTEGER NOT NULL,
+  last_seq    INTEGER NOT NULL,
+  through     INTEGER NOT NULL,
+  created     INTEGER NOT NULL,
+  sum         TEXT    NOT NULL,
+  file        TEXT    NOT NULL
+);
+CREATE INDEX archived_by_first ON archived (symbol, kind, first_event, first_seq);
+CREATE INDEX archived_by_day ON archived (day);
+CREATE INDEX archived_unsettled ON archived (state) WHERE state <> 3;
+
+CREATE TABLE archive_removed (
+  symbol INTEGER NOT NULL,
+  kind   INTEGER NOT NULL,
+  rows   INTEGER NOT NULL,
+  until  INTEGER NOT NULL,
+  PRIMARY KEY (symbol, kind)
+) WITHOUT ROWID;
+`
+
+// additions returns the tables that each minor version added, in order: the first element is what brings format 1.0 to 1.1.
+func additions() [][]string {
+	return [][]string{
+		{archiveTables},
+	}
+}
+
 // views returns the statements that make the readable views. A migration runs them again.
 func views() []string {
 	return []string{
@@ -237,6 +276,21 @@ FROM bar_rows b JOIN symbols s ON s.id = b.symbol JOIN intervals i ON i.seconds 
   g.position AS position,
   g.through AS through
 FROM gap_rows g LEFT JOIN symbols s ON s.id = g.symbol`,
+
+		"DROP VIEW IF EXISTS archive",
+		`CREATE VIEW archive AS SELECT
+  CASE a.kind WHEN 1 THEN 'trades' ELSE 'quotes' END AS kind,
+  s.symbol AS symbol,
+  date(a.day * 86400, 'unixepoch') AS date,
+  a.file AS file,
+  a.rows AS rows,
+  a.bytes AS bytes,
+  ` + timeText("a.first_event") + ` AS first,
+  a.first_event AS first_ns,
+  ` + timeText("a.last_event") + ` AS last,
+  a.last_event AS last_ns,
+  a.sum AS sha256
+FROM archived a JOIN symbols s ON s.id = a.symbol WHERE a.state IN (2, 3)`,
 	}
 }
 

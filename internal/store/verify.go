@@ -16,7 +16,7 @@ import (
 // Report is what Verify found.
 type Report struct {
 	Path     string        `json:"path"`
-	Format   string        `json:"format"`   // "1.0"
+	Format   string        `json:"format"`   // "1.1"
 	Clean    bool          `json:"clean"`    // the file was closed by the program that wrote it
 	Epoch    string        `json:"epoch"`    // of the tape, in hexadecimal; empty when nothing was recorded
 	Position tape.Position `json:"position"` // of the tape, up to which it has been recorded

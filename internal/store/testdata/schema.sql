@@ -1,5 +1,32 @@
+CREATE INDEX archived_by_day ON archived (day);
+CREATE INDEX archived_by_first ON archived (symbol, kind, first_event, first_seq);
+CREATE INDEX archived_unsettled ON archived (state) WHERE state <> 3;
 CREATE INDEX bar_rows_open ON bar_rows (symbol) WHERE final = 0;
 CREATE INDEX gap_rows_by_symbol ON gap_rows (symbol, since);
+CREATE TABLE archive_removed (
+  symbol INTEGER NOT NULL,
+  kind   INTEGER NOT NULL,
+  rows   INTEGER NOT NULL,
+  until  INTEGER NOT NULL,
+  PRIMARY KEY (symbol, kind)
+) WITHOUT ROWID;
+CREATE TABLE archived (
+  id          INTEGER PRIMARY KEY AUTOINCREMENT,
+  kind        INTEGER NOT NULL,
+  symbol      INTEGER NOT NULL,
+  day         INTEGER NOT NULL,
+  state       INTEGER NOT NULL,
+  rows        INTEGER NOT NULL,
+  bytes       INTEGER NOT NULL,
+  first_event INTEGER NOT NULL,
+  first_seq   INTEGER NOT NULL,
+  last_event  INTEGER NOT NULL,
+  last_seq    INTEGER NOT NULL,
+  through     INTEGER NOT NULL,
+  created     INTEGER NOT NULL,
+  sum         TEXT    NOT NULL,
+  file        TEXT    NOT NULL
+);
 CREATE TABLE bar_rows (
   symbol     INTEGER NOT NULL,
   interval   INTEGER NOT NULL,
@@ -84,6 +111,7 @@ CREATE TABLE quote_rows (
   form     INTEGER NOT NULL,
   PRIMARY KEY (symbol, event, seq)
 ) WITHOUT ROWID;
+CREATE TABLE sqlite_sequence(name,seq);
 CREATE TABLE symbols (
   id            INTEGER PRIMARY KEY,
   symbol        TEXT NOT NULL UNIQUE,
@@ -121,6 +149,19 @@ CREATE TABLE trade_rows (
   form   INTEGER NOT NULL,
   PRIMARY KEY (symbol, event, seq)
 ) WITHOUT ROWID;
+CREATE VIEW archive AS SELECT
+  CASE a.kind WHEN 1 THEN 'trades' ELSE 'quotes' END AS kind,
+  s.symbol AS symbol,
+  date(a.day * 86400, 'unixepoch') AS date,
+  a.file AS file,
+  a.rows AS rows,
+  a.bytes AS bytes,
+  CASE WHEN a.first_event <> 0 THEN strftime('%Y-%m-%dT%H:%M:%S', (a.first_event) / 1000000000 - ((a.first_event) % 1000000000 < 0), 'unixepoch') || printf('.%09dZ', ((a.first_event) % 1000000000 + 1000000000) % 1000000000) END AS first,
+  a.first_event AS first_ns,
+  CASE WHEN a.last_event <> 0 THEN strftime('%Y-%m-%dT%H:%M:%S', (a.last_event) / 1000000000 - ((a.last_event) % 1000000000 < 0), 'unixepoch') || printf('.%09dZ', ((a.last_event) % 1000000000 + 1000000000) % 1000000000) END AS last,
+  a.last_event AS last_ns,
+  a.sum AS sha256
+FROM archived a JOIN symbols s ON s.id = a.symbol WHERE a.state IN (2, 3);
 CREATE VIEW bars AS SELECT
   s.symbol AS symbol,
   i.interval AS interval,
@@ -147,7 +188,7 @@ CREATE VIEW gaps AS SELECT
   CASE WHEN g.until <> 0 THEN strftime('%Y-%m-%dT%H:%M:%S', (g.until) / 1000000000 - ((g.until) % 1000000000 < 0), 'unixepoch') || printf('.%09dZ', ((g.until) % 1000000000 + 1000000000) % 1000000000) END AS until,
   g.until AS until_ns,
   g.reason AS reason,
-  trim(CASE WHEN g.flags & 1 THEN 'backfilled ' ELSE '' END || CASE WHEN g.flags & 2 THEN 'imported ' ELSE '' END || CASE WHEN g.flags & 4 THEN 'no_event_time ' ELSE '' END || CASE WHEN g.flags & 8 THEN 'damage ' ELSE '' END || CASE WHEN g.flags & 16 THEN 'filled ' ELSE '' END) AS flags,
+  trim(CASE WHEN g.flags & 1 THEN 'backfilled ' ELSE '' END || CASE WHEN g.flags & 2 THEN 'imported ' ELSE '' END || CASE WHEN g.flags & 4 THEN 'no_event_time ' ELSE '' END || CASE WHEN g.flags & 8 THEN 'damage ' ELSE '' END || CASE WHEN g.flags & 16 THEN 'filled ' ELSE '' END || CASE WHEN g.flags & 32 THEN 'history ' ELSE '' END) AS flags,
   g.lost AS lost,
   g.position AS position,
   g.through AS through
@@ -167,7 +208,7 @@ CREATE VIEW quotes AS SELECT
   CASE f.tape WHEN 0 THEN '' ELSE char(f.tape) END AS tape,
   CASE WHEN r.event + r.delay <> 0 THEN strftime('%Y-%m-%dT%H:%M:%S', (r.event + r.delay) / 1000000000 - ((r.event + r.delay) % 1000000000 < 0), 'unixepoch') || printf('.%09dZ', ((r.event + r.delay) % 1000000000 + 1000000000) % 1000000000) END AS received,
   r.event + r.delay AS received_ns,
-  trim(CASE WHEN f.flags & 1 THEN 'backfilled ' ELSE '' END || CASE WHEN f.flags & 2 THEN 'imported ' ELSE '' END || CASE WHEN f.flags & 4 THEN 'no_event_time ' ELSE '' END || CASE WHEN f.flags & 8 THEN 'damage ' ELSE '' END || CASE WHEN f.flags & 16 THEN 'filled ' ELSE '' END) AS flags,
+  trim(CASE WHEN f.flags & 1 THEN 'backfilled ' ELSE '' END || CASE WHEN f.flags & 2 THEN 'imported ' ELSE '' END || CASE WHEN f.flags & 4 THEN 'no_event_time ' ELSE '' END || CASE WHEN f.flags & 8 THEN 'damage ' ELSE '' END || CASE WHEN f.flags & 16 THEN 'filled ' ELSE '' END || CASE WHEN f.flags & 32 THEN 'history ' ELSE '' END) AS flags,
   r.n AS n
 FROM quote_rows r JOIN symbols s ON s.id = r.symbol JOIN forms f ON f.id = r.form;
 CREATE VIEW trades AS SELECT
@@ -184,11 +225,11 @@ CREATE VIEW trades AS SELECT
   CASE f.tape WHEN 0 THEN '' ELSE char(f.tape) END AS tape,
   CASE WHEN r.event + r.delay <> 0 THEN strftime('%Y-%m-%dT%H:%M:%S', (r.event + r.delay) / 1000000000 - ((r.event + r.delay) % 1000000000 < 0), 'unixepoch') || printf('.%09dZ', ((r.event + r.delay) % 1000000000 + 1000000000) % 1000000000) END AS received,
   r.event + r.delay AS received_ns,
-  trim(CASE WHEN f.flags & 1 THEN 'backfilled ' ELSE '' END || CASE WHEN f.flags & 2 THEN 'imported ' ELSE '' END || CASE WHEN f.flags & 4 THEN 'no_event_time ' ELSE '' END || CASE WHEN f.flags & 8 THEN 'damage ' ELSE '' END || CASE WHEN f.flags & 16 THEN 'filled ' ELSE '' END) AS flags,
+  trim(CASE WHEN f.flags & 1 THEN 'backfilled ' ELSE '' END || CASE WHEN f.flags & 2 THEN 'imported ' ELSE '' END || CASE WHEN f.flags & 4 THEN 'no_event_time ' ELSE '' END || CASE WHEN f.flags & 8 THEN 'damage ' ELSE '' END || CASE WHEN f.flags & 16 THEN 'filled ' ELSE '' END || CASE WHEN f.flags & 32 THEN 'history ' ELSE '' END) AS flags,
   r.n AS n
 FROM trade_rows r JOIN symbols s ON s.id = r.symbol JOIN forms f ON f.id = r.form;
 PRAGMA application_id = 1413759819;
-PRAGMA user_version = 1000;
+PRAGMA user_version = 1001;
 PRAGMA page_size = 4096;
 PRAGMA journal_mode = wal;
 PRAGMA encoding = UTF-8;
