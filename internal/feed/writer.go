@@ -122,7 +122,7 @@ func (w *Writer) scan(rec *tape.Record) {
 			if e.Flags&market.FlagDamage != 0 {
 				w.skip(e.Seq)
 			}
-		case market.KindHeartbeat, market.KindStatus, market.KindAlarm:
+		case market.KindHeartbeat, market.KindStatus, market.KindAlarm, market.KindBar:
 		}
 	}
 	if rec.Feed != "" {

@@ -28,12 +28,16 @@ type Bar struct {
 	Final  bool   // the clock of the feed has passed its end
 	Gappy  bool   // a gap of its symbol or feed lies within it: it may be incomplete
 	Priced bool
+
+	// Imported says that the bar came from a file as a bar, or was rolled up from such: its trades are not known, so that there
+	// is no turnover, and its volume and count are 0 where the file tells none.
+	Imported bool
 }
 
 // VWAP returns Turnover / Volume rounded half to even at six decimals, or at two more than the close has if that is more.
-// A bar without volume has the close as its VWAP.
+// A bar without volume, and one that was imported, has the close as its VWAP.
 func (b *Bar) VWAP() Decimal {
-	if b.Volume.IsZero() {
+	if b.Volume.IsZero() || b.Imported {
 		return b.Close
 	}
 	v, err := b.Turnover.Quo(b.Volume, max(6, 2-b.Close.Exp()))

@@ -11,6 +11,7 @@ const (
 	KindHeartbeat Kind = 4 // time passed; nothing else is claimed
 	KindStatus    Kind = 5 // a symbol or a whole feed changed its state
 	KindAlarm     Kind = 6 // an alert fired
+	KindBar       Kind = 7 // a bar that a file brought; no live stream tells it
 )
 
 // String names the kind.
@@ -28,6 +29,8 @@ func (k Kind) String() string {
 		return "status"
 	case KindAlarm:
 		return "alarm"
+	case KindBar:
+		return "bar"
 	}
 	return "unknown"
 }
@@ -89,14 +92,15 @@ func (s State) String() string {
 // Entry is one entry of the tape. It is flat, so that a slice of a thousand is one allocation; Kind tells which fields
 // count, and the typed views (Trade, Quote, …) name them. An entry that is on the tape is never changed.
 //
-//	field        trade            quote        gap            heartbeat  status       alarm
-//	Symbol       symbol           symbol       symbol or ""   ""         symbol or "" symbol
-//	Seq          number           number       0              0          0            number of the trade that fired it
-//	Event        venue's time     venue's time from           time       since        venue's time
-//	Until                                      to
-//	Price, Size  price, size      bid                                                 price
-//	Ask, AskSize                  ask
-//	Text                                       reason                    reason       rule and text
+//	field        trade            quote        gap            heartbeat  status       alarm             bar
+//	Symbol       symbol           symbol       symbol or ""   ""         symbol or "" symbol            symbol
+//	Seq          number           number       0              0          0            of the trade      0
+//	Event        venue's time     venue's time from           time       since        venue's time      start
+//	Until                                      to                                                       end
+//	Price, Size  price, size      bid                                                 price             open, high
+//	Ask, AskSize                  ask                                                                   low, close
+//	ID, Ref      number, name                                                                           trades, interval
+//	Text                                       reason                    reason       rule and text     volume
 //
 // An empty symbol means every symbol of the feed. Received is the moment at which the bytes arrived, stamped once.
 type Entry struct {

@@ -137,6 +137,8 @@ func (f *fold) record(ctx context.Context, rec *tape.Record) error {
 			}
 		case market.KindGap:
 			f.gap(rec, feed, e)
+		case market.KindBar:
+			// See imported.go.
 		case market.KindHeartbeat, market.KindStatus, market.KindAlarm:
 			f.push(rec, feed, n, e)
 		}
