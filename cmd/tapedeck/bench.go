@@ -17,13 +17,13 @@ import (
 func newBench() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
-		Short: "Measure this machine with this program: how fast ticks come in, and go out",
+		Short: "Measure this machine with this program: how fast ticks come in, go out, and are found again",
 		Long: "Makes its own load against a server that it starts for the purpose, on data of its own that it removes again, and\n" +
 			"prints what it measured as a table, or as JSON.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newBenchFanout(), newBenchIngest())
+	cmd.AddCommand(newBenchFanout(), newBenchIngest(), newBenchQuery())
 	return cmd
 }
 
@@ -43,6 +43,15 @@ func thisMachine() machine {
 
 // ownServer is a server for a benchmark: this program, on a folder of its own, with nothing of the user's configuration.
 func ownServer(cmd *cobra.Command, dir, feed string, settings ...string) (*child, error) {
+	data, err := os.MkdirTemp(dir, "data-")
+	if err != nil {
+		return nil, err
+	}
+	return serverOn(cmd, dir, data, feed, settings...)
+}
+
+// serverOn is ownServer on data that are there already. Without a feed it has none.
+func serverOn(cmd *cobra.Command, dir, data, feed string, settings ...string) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
@@ -54,11 +63,13 @@ func ownServer(cmd *cobra.Command, dir, feed string, settings ...string) (*child
 			env = append(env, v)
 		}
 	}
-	data, err := os.MkdirTemp(dir, "data-")
-	if err != nil {
-		return nil, err
+	args := []string{"serve", "--listen", "127.0.0.1:0", "--data", data, "--log-level", "error"}
+	if feed == "" {
+		args = append(args, "--roles", "record,alert,gateway")
+	} else {
+		args = append(args, "--feed", feed)
 	}
-	c := exec.CommandContext(cmd.Context(), self, "serve", "--listen", "127.0.0.1:0", "--data", data, "--feed", feed, "--log-level", "error")
+	c := exec.CommandContext(cmd.Context(), self, args...)
 	c.Dir, c.Env = dir, append(env, settings...)
 	return startChild(c)
 }
