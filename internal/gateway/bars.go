@@ -217,7 +217,11 @@ func (g *Gateway) barsBefore(ctx context.Context, before tape.Position) (log []r
 			}
 			var events []event
 			for i := range rec.Entries {
-				if e := &rec.Entries[i]; e.IsTick() && begin[rec.Feed] == 0 {
+				e := &rec.Entries[i]
+				if e.Flags&market.FlagHistory != 0 {
+					continue
+				}
+				if e.IsTick() && begin[rec.Feed] == 0 {
 					begin[rec.Feed] = e.Event
 				}
 				events = bm.push(events, rec, i, g.hub)

@@ -35,7 +35,8 @@ type event struct {
 // when they are first asked for.
 type block struct {
 	rec    *tape.Record
-	events []event // in the order in which they are sent: by entry, bars after the entry that caused them
+	events []event     // in the order in which they are sent: by entry, bars after the entry that caused them
+	latest market.Time // when the last of its entries was received; 0 when none says
 
 	wanted atomic.Uint32 // how often it was taken from the past
 	making sync.Mutex    // held while an encoding is made, so that no two make it

@@ -191,39 +191,54 @@ func (h *hub) enter(s market.Symbol, feed string) uint32 {
 	return id
 }
 
-// block makes the block of a record, with the bars that it causes when there is a maker of bars.
+// block makes the block of a record, with the bars that it causes when there is a maker of bars. What was history when it reached the
+// tape is none of the events: nobody saw it live.
 func (h *hub) block(rec *tape.Record, bars *barMaker) *block {
 	b := &block{rec: rec, events: make([]event, 0, len(rec.Entries))}
 	for i := range rec.Entries {
 		e := &rec.Entries[i]
-		ev := event{entry: int32(i)}
-		if e.Symbol != "" {
-			ev.symbol = h.enter(e.Symbol, rec.Feed)
+		b.latest = max(b.latest, e.Received)
+		if e.Flags&market.FlagHistory != 0 {
+			if e.Symbol != "" {
+				h.enter(e.Symbol, rec.Feed)
+			}
+			continue
 		}
-		switch e.Kind {
-		case market.KindTrade:
-			ev.channel = chTrades
-		case market.KindQuote:
-			ev.channel = chQuotes
-		case market.KindGap:
-			ev.channel = chGaps
-		case market.KindStatus:
-			ev.channel = chStatuses
-		case market.KindAlarm:
-			ev.channel = chAlerts
-		case market.KindHeartbeat:
-			ev.channel = channels
-		default:
-			ev.channel = channels // of a later version: not for us to tell
-		}
-		if ev.channel != channels {
-			b.events = append(b.events, ev)
-		}
-		if bars != nil {
-			b.events = bars.push(b.events, rec, i, h)
-		}
+		b.events = h.event(b.events, rec, i, bars)
 	}
 	return b
+}
+
+// event appends the events of entry i of a record: itself, and the bars that it causes when there is a maker of bars.
+func (h *hub) event(events []event, rec *tape.Record, i int, bars *barMaker) []event {
+	e := &rec.Entries[i]
+	ev := event{entry: int32(i)}
+	if e.Symbol != "" {
+		ev.symbol = h.enter(e.Symbol, rec.Feed)
+	}
+	switch e.Kind {
+	case market.KindTrade:
+		ev.channel = chTrades
+	case market.KindQuote:
+		ev.channel = chQuotes
+	case market.KindGap:
+		ev.channel = chGaps
+	case market.KindStatus:
+		ev.channel = chStatuses
+	case market.KindAlarm:
+		ev.channel = chAlerts
+	case market.KindHeartbeat:
+		ev.channel = channels
+	default:
+		ev.channel = channels // of a later version: not for us to tell
+	}
+	if ev.channel != channels {
+		events = append(events, ev)
+	}
+	if bars != nil {
+		events = bars.push(events, rec, i, h)
+	}
+	return events
 }
 
 // from appends up to n blocks to dst, beginning with the one that pos is in. ok is false when that one is no longer in the ring;
