@@ -47,11 +47,14 @@ type Writer struct {
 	tape Tape
 	from tape.Position // from here on the tape was read at the start
 
+	guests sync.Mutex // held while a history lane appends; taken before everything else
+
 	mu      sync.Mutex
 	offsets map[string][]byte // of the last record of each feed whose last record is known
 	symbols map[market.Symbol]*counter
 	lanes   map[string]*Lane
-	damage  uint64 // entries lost in damaged stretches, which a symbol that is new may have had as well
+	left    *sync.Cond // with mu: symbols are visited no more
+	damage  uint64     // entries lost in damaged stretches, which a symbol that is new may have had as well
 }
 
 // counter is where the numbers of a symbol stand.
@@ -59,8 +62,9 @@ type counter struct {
 	symbol market.Symbol
 
 	// Guarded by Writer.mu.
-	feed string // that it last came from
-	lane *Lane  // the lane that writes it now, nil when none does
+	feed    string // that it last came from
+	lane    *Lane  // the lane that writes it now, nil when none does
+	visited bool   // a history lane is writing it: a lane that would claim it waits
 
 	// Guarded by mu of the lane that writes it, and by Writer.mu as well when none does.
 	trades, quotes uint64 // number of the last
@@ -79,11 +83,18 @@ func NewWriter(ctx context.Context, o WriterOptions) (*Writer, error) {
 		lanes:   make(map[string]*Lane),
 		damage:  o.Lost,
 	}
+	w.left = sync.NewCond(&w.mu)
 	for i := range o.Listings {
 		l := &o.Listings[i]
-		w.symbols[l.Symbol] = &counter{
-			symbol: l.Symbol, feed: l.Feed, trades: l.TradeSeq, quotes: l.QuoteSeq, lastTrade: l.LastTrade, lastQuote: l.LastQuote,
+		c := &counter{symbol: l.Symbol, feed: l.Feed, trades: l.TradeSeq, quotes: l.QuoteSeq}
+		// What a feed goes on from is its own last tick, and never one of a file.
+		if l.LastTrade.Flags&market.FlagHistory == 0 {
+			c.lastTrade = l.LastTrade
 		}
+		if l.LastQuote.Flags&market.FlagHistory == 0 {
+			c.lastQuote = l.LastQuote
+		}
+		w.symbols[l.Symbol] = c
 	}
 	bounds := o.Tape.Bounds()
 	w.from = o.From
@@ -114,10 +125,14 @@ func (w *Writer) scan(rec *tape.Record) {
 		switch e.Kind {
 		case market.KindTrade:
 			c := w.counter(e.Symbol)
-			c.trades, c.lastTrade, c.feed = e.Seq, *e, rec.Feed
+			if c.trades = e.Seq; c.cameFrom(rec.Feed, e) {
+				c.lastTrade = *e
+			}
 		case market.KindQuote:
 			c := w.counter(e.Symbol)
-			c.quotes, c.lastQuote, c.feed = e.Seq, *e, rec.Feed
+			if c.quotes = e.Seq; c.cameFrom(rec.Feed, e) {
+				c.lastQuote = *e
+			}
 		case market.KindGap:
 			if e.Flags&market.FlagDamage != 0 {
 				w.skip(e.Seq)
@@ -128,6 +143,16 @@ func (w *Writer) scan(rec *tape.Record) {
 	if rec.Feed != "" {
 		w.offsets[rec.Feed] = rec.Offset
 	}
+}
+
+// cameFrom notes the feed of a tick, and reports whether the tick is one that the feed goes on from. History belongs to nobody
+// who brings the symbol live.
+func (c *counter) cameFrom(feed string, e *market.Entry) bool {
+	live := e.Flags&market.FlagHistory == 0
+	if live || c.feed == "" {
+		c.feed = feed
+	}
+	return live
 }
 
 // skip leaves out n numbers of every symbol: so many entries are lost, and nothing tells which symbols they were of. A number
@@ -152,9 +177,14 @@ func (w *Writer) counter(s market.Symbol) *counter {
 
 // Lane is the way of one feed onto the tape. Append is called by one goroutine at a time; the rest may be called at once.
 type Lane struct {
-	w      *Writer
-	feed   string
-	offset []byte // of the feed's last record when the lane was opened
+	w       *Writer
+	feed    string
+	history bool   // see HistoryLane
+	offset  []byte // of the feed's last record when the lane was opened
+
+	// Held while a batch is numbered and written; taken before the mutexes below and that of the writer. Only history lanes ever
+	// wait for it, and are waited for.
+	appending sync.Mutex
 
 	mu     sync.Mutex
 	number uint64 // batches so far
@@ -252,6 +282,9 @@ func (l *Lane) claim(s market.Symbol) (*counter, error) {
 	l.w.mu.Lock()
 	defer l.w.mu.Unlock()
 	c := l.w.counter(s)
+	for c.visited && c.lane == nil {
+		l.w.left.Wait() // at most for one batch of a file
+	}
 	if c.lane != nil && c.lane != l {
 		return nil, fmt.Errorf("symbol %s comes from feed %s and from feed %s (give one of them venue=): %w",
 			s, c.lane.feed, l.feed, ErrSymbolTaken)
@@ -297,6 +330,9 @@ func (l *Lane) lastEvent() market.Time {
 // Append numbers the ticks among the entries and puts them on the tape as one record, in the way of tape.Appender.Append: the
 // entries belong to the tape when it succeeds, and have lost their numbers again when it does not.
 func (l *Lane) Append(ctx context.Context, entries []market.Entry, offset []byte) error {
+	if l.history {
+		return l.appendHistory(ctx, &tape.Batch{Feed: l.feed, Offset: offset, Entries: entries})
+	}
 	counters := make([]*counter, len(entries))
 	for i := range entries {
 		if e := &entries[i]; e.IsTick() {
@@ -311,6 +347,8 @@ func (l *Lane) Append(ctx context.Context, entries []market.Entry, offset []byte
 
 // append is Append with the counters of the ticks at hand.
 func (l *Lane) append(ctx context.Context, b *tape.Batch, counters []*counter) error {
+	l.appending.Lock()
+	defer l.appending.Unlock()
 	l.assign(b.Entries, counters)
 	if _, err := l.w.tape.Append(ctx, b); err != nil {
 		l.rollback(b.Entries, counters)
@@ -323,6 +361,11 @@ func (l *Lane) append(ctx context.Context, b *tape.Batch, counters []*counter) e
 func (l *Lane) assign(entries []market.Entry, counters []*counter) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	number(entries, counters)
+}
+
+// number gives the ticks among the entries the next numbers of their counters.
+func number(entries []market.Entry, counters []*counter) {
 	for i := range entries {
 		e := &entries[i]
 		switch e.Kind {
@@ -341,6 +384,11 @@ func (l *Lane) assign(entries []market.Entry, counters []*counter) {
 func (l *Lane) rollback(entries []market.Entry, counters []*counter) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	unnumber(entries, counters)
+}
+
+// unnumber undoes number.
+func unnumber(entries []market.Entry, counters []*counter) {
 	for i := range entries {
 		e := &entries[i]
 		switch e.Kind {
