@@ -25,7 +25,7 @@ type Interval struct {
 	Unit Unit
 }
 
-// Sec1 is one second. It, Min1, Hour1 and Day1 are kept as ticks arrive; all other intervals are rolled up from them.
+// Sec1 is one second.
 func Sec1() Interval { return Interval{1, UnitSecond} }
 
 // Min1 is one minute.

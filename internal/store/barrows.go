@@ -7,35 +7,59 @@ import (
 	"errors"
 	"fmt"
 
+	"tapedeck/internal/candle"
 	"tapedeck/internal/market"
 )
 
-// The intervals that are kept as ticks arrive, as the column interval has them: in seconds.
-const (
-	everySecond = 1
-	everyMinute = 60
-	everyHour   = 3600
-	everyDay    = 86400 // a trading day, whatever its length
-)
+// everyDay is what the column interval has for a trading day, whatever its length; of other intervals it has the length in seconds.
+const everyDay = 86400
 
-// kept returns the intervals that are kept.
-func kept() []market.Interval {
-	return []market.Interval{market.Sec1(), market.Min1(), market.Hour1(), market.Day1()}
+// intervalID returns what the column interval has for a kept interval.
+func intervalID(v market.Interval) int64 {
+	if length, fixed := v.Fixed(); fixed {
+		return int64(length / market.Second)
+	}
+	return everyDay
 }
 
-// intervalID returns what the column interval has for a kept interval, 0 for any other.
-func intervalID(v market.Interval) int64 {
-	switch v {
-	case market.Sec1():
-		return everySecond
-	case market.Min1():
-		return everyMinute
-	case market.Hour1():
-		return everyHour
-	case market.Day1():
-		return everyDay
+// readKept reads which intervals a file keeps as ticks arrive, shortest first.
+func readKept(ctx context.Context, q querier) ([]market.Interval, error) {
+	rows, err := q.QueryContext(ctx, "SELECT interval FROM intervals ORDER BY seconds")
+	if err != nil {
+		return nil, fmt.Errorf("read intervals: %w", mark(err))
 	}
-	return 0
+	defer rows.Close()
+	var list []market.Interval
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, fmt.Errorf("read intervals: %w", mark(err))
+		}
+		v, err := market.ParseInterval(name)
+		if err != nil {
+			return nil, fmt.Errorf("table intervals: %w: %w", err, ErrCorrupt)
+		}
+		list = append(list, v)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read intervals: %w", mark(err))
+	}
+	return list, nil
+}
+
+// baseOf returns the interval, of those that are kept, that an interval is rolled up from: the longest that divides it.
+func baseOf(kept []market.Interval, v market.Interval) market.Interval {
+	base := candle.Base(v, candle.AlignUTC)
+	length, fixed := v.Fixed()
+	if !fixed {
+		return base
+	}
+	for _, k := range kept {
+		if l, fixed := k.Fixed(); fixed && length%l == 0 {
+			base = k
+		}
+	}
+	return base
 }
 
 const (
@@ -52,6 +76,19 @@ const (
 		` gappy = excluded.gappy, priced = excluded.priced`
 	barClose = barUpdate + `, final = excluded.final`
 )
+
+// intervalOf is the interval of what intervalID returns.
+func intervalOf(id int64) market.Interval {
+	switch {
+	case id == everyDay:
+		return market.Day1()
+	case id%3600 == 0:
+		return market.Interval{N: int(id / 3600), Unit: market.UnitHour}
+	case id%60 == 0:
+		return market.Interval{N: int(id / 60), Unit: market.UnitMinute}
+	}
+	return market.Interval{N: int(id), Unit: market.UnitSecond}
+}
 
 // barValues sets the values of the row of a bar.
 func barValues(v []driver.NamedValue, symbol int64, b *market.Bar) {
@@ -93,11 +130,7 @@ func scanBar(row scanner, b *market.Bar) (symbol int64, err error) {
 		return 0, err
 	}
 	if b.Interval == (market.Interval{}) {
-		for _, v := range kept() {
-			if intervalID(v) == interval {
-				b.Interval = v
-			}
-		}
+		b.Interval = intervalOf(interval)
 	}
 	for i, d := range [...]*market.Decimal{&b.Open, &b.High, &b.Low, &b.Close} {
 		if *d, err = market.NewDecimal(coefs[i], exps[i]); err != nil {

@@ -74,7 +74,7 @@ func (r *barReader) find(ctx context.Context, s *Store) error {
 	if err != nil {
 		return fmt.Errorf("read symbols: %w", mark(err))
 	}
-	r.base = candle.Base(r.query.Interval, candle.AlignUTC)
+	r.base = baseOf(s.candles.Intervals, r.query.Interval)
 	r.roller = candle.Roller{
 		Interval: r.query.Interval, Calendar: s.candles.Calendars.For(r.query.Symbol.Venue()), AsOf: market.Time(clock.Int64),
 	}

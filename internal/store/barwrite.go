@@ -124,7 +124,8 @@ func (g *gap) within(interval int64) []any {
 // markBars marks the final bars within a gap, which is a revision of them, or takes the mark away when the gap was filled. Bars
 // that candles still hold are written after this, as candles see them, and come out the same.
 func (w *writer) markBars(ctx context.Context, g *gap) error {
-	for _, interval := range [...]int64{everySecond, everyMinute, everyHour, everyDay} {
+	for _, v := range w.kept {
+		interval := intervalID(v)
 		if g.Flags&market.FlagFilled != 0 {
 			if err := w.unmarkBars(ctx, g, interval); err != nil {
 				return err

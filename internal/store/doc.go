@@ -18,7 +18,7 @@
 //	symbols  id symbol feed trades trade_seq … quotes quote_seq …
 //
 // The column n is the number of the entry on the tape, over all symbols; side is that of the taker, buy, sell or empty; flags are
-// words (backfilled, imported, no_event_time, damage, filled, history). The column interval is 1s, 1m, 1h or 1d. A bar's VWAP is turnover /
+// words (backfilled, imported, no_event_time, damage, filled, history). The column interval is one of those of the table intervals. A bar's VWAP is turnover /
 // volume. A gap has a symbol, or is of a whole feed, or of the tape itself (neither); its cause is feed, tape (damage to the
 // tape), trim (the tape was not whole when it was read) or store (entries that could not be stored).
 //

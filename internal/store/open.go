@@ -33,8 +33,8 @@ type Options struct {
 	// anew, provided that the tape still has its first record. Without it, a damaged file is refused.
 	Source tape.Source
 
-	// Candles say how bars are made: calendars, rule sets, and how long a late trade is waited for. The intervals are 1s, 1m, 1h and
-	// 1d, whatever they say.
+	// Candles say how bars are made: calendars, rule sets, and how long a late trade is waited for. The intervals are those that the
+	// file keeps, whatever they say.
 	Candles candle.Options
 
 	// Busy is how long a statement waits for another program's lock before it fails. 0 is 5 s.
@@ -107,7 +107,6 @@ func open(ctx context.Context, o *Options) (*Store, error) {
 		}
 	}
 	s := &Store{path: o.Path, log: o.Logger, busy: o.Busy, candles: o.Candles, page: barPage}
-	s.candles.Intervals = kept()
 	if s.candles.Calendars == nil {
 		s.candles.Calendars = market.NewCalendars()
 	}
@@ -131,6 +130,9 @@ func (s *Store) start(ctx context.Context, o *Options) (err error) {
 	}
 	s.readers.SetMaxOpenConns(maxReaders)
 	s.readers.SetMaxIdleConns(maxReaders)
+	if s.candles.Intervals, err = readKept(ctx, s.readers); err != nil {
+		return err
+	}
 	large, err := s.check(ctx, o.CheckSize)
 	if err != nil {
 		return err

@@ -109,11 +109,13 @@ CREATE TABLE quote_rows (
   PRIMARY KEY (symbol, event, seq)
 ) WITHOUT ROWID;
 
+-- The intervals that are kept as ticks arrive: so many that a screen of any interval is rolled up from a few times as many bars.
+-- Files of the first release have 1s, 1m, 1h and 1d.
 CREATE TABLE intervals (
   seconds  INTEGER PRIMARY KEY,
   interval TEXT NOT NULL UNIQUE
 );
-INSERT INTO intervals VALUES (1, '1s'), (60, '1m'), (3600, '1h'), (86400, '1d');
+INSERT INTO intervals VALUES (1, '1s'), (5, '5s'), (15, '15s'), (60, '1m'), (300, '5m'), (900, '15m'), (3600, '1h'), (86400, '1d');
 
 CREATE TABLE bar_rows (
   symbol     INTEGER NOT NULL,

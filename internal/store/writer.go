@@ -13,6 +13,7 @@ import (
 // writer writes transactions over the one connection that may write. It belongs to the recorder.
 type writer struct {
 	conn *sql.Conn
+	kept []market.Interval // of bars
 
 	trades, quotes, forms, symbols, feeds, openBars, finalBars, gaps, place, epochs *bulk
 }
@@ -23,7 +24,7 @@ func newWriter(ctx context.Context, s *Store) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{conn: conn}
+	w := &writer{conn: conn, kept: s.candles.Intervals}
 	err = conn.Raw(func(c any) error {
 		prepare, ok := c.(driver.ConnPrepareContext)
 		if !ok {
