@@ -45,6 +45,7 @@ type batch struct {
 	forms    []numberedForm
 	feeds    map[string]*candle.Feed // those that had something to say
 	bars     []barStep
+	imported []importedBar
 	gaps     []gap
 	refused  map[refusal]int                // index into gaps
 	symbols  map[market.Symbol]*symbolState // those of the fold
@@ -138,7 +139,7 @@ func (f *fold) record(ctx context.Context, rec *tape.Record) error {
 		case market.KindGap:
 			f.gap(rec, feed, e)
 		case market.KindBar:
-			// See imported.go.
+			f.bar(rec, n, e)
 		case market.KindHeartbeat, market.KindStatus, market.KindAlarm:
 			f.push(rec, feed, n, e)
 		}
@@ -336,7 +337,7 @@ func (f *fold) settle() {
 	clear(b.refused)
 	clear(b.touched)
 	*b = batch{
-		place: b.place, touched: b.touched[:0], forms: b.forms[:0], feeds: b.feeds, bars: b.bars[:0], gaps: b.gaps[:0],
+		place: b.place, touched: b.touched[:0], forms: b.forms[:0], feeds: b.feeds, bars: b.bars[:0], imported: b.imported[:0], gaps: b.gaps[:0],
 		refused: b.refused, symbols: b.symbols,
 	}
 	f.forms.trim()

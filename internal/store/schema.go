@@ -198,13 +198,13 @@ CREATE TABLE archive_removed (
 // additions returns the tables that each minor version added, in order: the first element is what brings format 1.0 to 1.1.
 func additions() [][]string {
 	return [][]string{
-		{archiveTables},
+		{archiveTables, importedTables},
 	}
 }
 
 // views returns the statements that make the readable views. A migration runs them again.
 func views() []string {
-	return []string{
+	return append(importedView(), []string{
 		"DROP VIEW IF EXISTS trades",
 		`CREATE VIEW trades AS SELECT
   s.symbol AS symbol,
@@ -293,7 +293,7 @@ FROM gap_rows g LEFT JOIN symbols s ON s.id = g.symbol`,
   a.last_event AS last_ns,
   a.sum AS sha256
 FROM archived a JOIN symbols s ON s.id = a.symbol WHERE a.state IN (2, 3)`,
-	}
+	}...)
 }
 
 // decimalText returns an expression for the text of coef × 10^exp exactly as market.Decimal writes it.

@@ -15,7 +15,7 @@ type writer struct {
 	conn *sql.Conn
 	kept []market.Interval // of bars
 
-	trades, quotes, forms, symbols, feeds, openBars, finalBars, gaps, place, epochs *bulk
+	trades, quotes, forms, symbols, feeds, openBars, finalBars, imported, gaps, place, epochs *bulk
 }
 
 // newWriter takes the connection of the store and prepares its statements.
@@ -42,6 +42,7 @@ func newWriter(ctx context.Context, s *Store) (*writer, error) {
 			{&w.feeds, "REPLACE INTO feeds (feed, clock)", "", 2},
 			{&w.openBars, "INSERT INTO bar_rows (" + barColumns + ")", barUpdate, barColumnCount},
 			{&w.finalBars, "INSERT INTO bar_rows (" + barColumns + ")", barClose, barColumnCount},
+			{&w.imported, "INSERT INTO imported_bar_rows (" + importedColumns + ")", importedUpdate, importedCount},
 			{&w.gaps, "INSERT INTO gap_rows (" + gapColumns + ")", "", 10},
 			{&w.place, "REPLACE INTO tape (one, epoch, position, entries, lost, high_water)", "", 6},
 			{&w.epochs, "REPLACE INTO epochs (since, epoch)", "", 2},
@@ -60,7 +61,7 @@ func newWriter(ctx context.Context, s *Store) (*writer, error) {
 }
 
 func (w *writer) all() []*bulk {
-	return []*bulk{w.trades, w.quotes, w.forms, w.symbols, w.feeds, w.openBars, w.finalBars, w.gaps, w.place, w.epochs}
+	return []*bulk{w.trades, w.quotes, w.forms, w.symbols, w.feeds, w.openBars, w.finalBars, w.imported, w.gaps, w.place, w.epochs}
 }
 
 // Close gives the connection back.
@@ -119,6 +120,9 @@ func (w *writer) rows(ctx context.Context, b *batch, n *rowCounts) error {
 			return fmt.Errorf("write %s: %w", step.name, err)
 		}
 	}
+	if err := w.nameIntervals(ctx, b); err != nil {
+		return fmt.Errorf("write intervals: %w", err)
+	}
 	late, err := w.writeBars(ctx, b, n)
 	if err != nil {
 		return fmt.Errorf("write bars: %w", err)
@@ -130,6 +134,7 @@ func (w *writer) rows(ctx context.Context, b *batch, n *rowCounts) error {
 		rows *int
 	}{
 		{"gaps", func(ctx context.Context, b *batch) error { return w.fillGaps(ctx, append(late, b.gaps...)) }, w.gaps, &n.gaps},
+		{"imported bars", w.fillImported, w.imported, &n.bars},
 		{"epochs", w.fillEpochs, w.epochs, nil},
 		{"position", w.fillPlace, w.place, nil},
 	} {

@@ -90,6 +90,23 @@ CREATE TABLE gap_rows (
   position INTEGER NOT NULL,
   through  INTEGER NOT NULL
 );
+CREATE TABLE imported_bar_rows (
+  symbol     INTEGER NOT NULL,
+  interval   INTEGER NOT NULL,
+  start      INTEGER NOT NULL,
+  "end"      INTEGER NOT NULL,
+  open       INTEGER NOT NULL,
+  high       INTEGER NOT NULL,
+  low        INTEGER NOT NULL,
+  close      INTEGER NOT NULL,
+  open_exp   INTEGER NOT NULL,
+  high_exp   INTEGER NOT NULL,
+  low_exp    INTEGER NOT NULL,
+  close_exp  INTEGER NOT NULL,
+  volume     TEXT,
+  count      INTEGER NOT NULL,
+  PRIMARY KEY (symbol, interval, start)
+) WITHOUT ROWID;
 CREATE TABLE intervals (
   seconds  INTEGER PRIMARY KEY,
   interval TEXT NOT NULL UNIQUE
@@ -193,6 +210,19 @@ CREATE VIEW gaps AS SELECT
   g.position AS position,
   g.through AS through
 FROM gap_rows g LEFT JOIN symbols s ON s.id = g.symbol;
+CREATE VIEW imported_bars AS SELECT
+  s.symbol AS symbol,
+  i.interval AS interval,
+  CASE WHEN b.start <> 0 THEN strftime('%Y-%m-%dT%H:%M:%S', (b.start) / 1000000000 - ((b.start) % 1000000000 < 0), 'unixepoch') || printf('.%09dZ', ((b.start) % 1000000000 + 1000000000) % 1000000000) END AS time,
+  b.start AS time_ns,
+  b."end" AS end_ns,
+  CASE WHEN b.open_exp = 0 THEN CAST(b.open AS TEXT) WHEN b.open_exp > 0 THEN CASE b.open WHEN 0 THEN '0' ELSE b.open || substr('0000000000000000000000000000000000000000', 1, b.open_exp) END ELSE CASE WHEN b.open < 0 THEN '-' ELSE '' END || substr(printf('%0*d', 1 - b.open_exp, abs(b.open)), 1, length(printf('%0*d', 1 - b.open_exp, abs(b.open))) + b.open_exp) || '.' || substr(printf('%0*d', 1 - b.open_exp, abs(b.open)), b.open_exp) END AS open,
+  CASE WHEN b.high_exp = 0 THEN CAST(b.high AS TEXT) WHEN b.high_exp > 0 THEN CASE b.high WHEN 0 THEN '0' ELSE b.high || substr('0000000000000000000000000000000000000000', 1, b.high_exp) END ELSE CASE WHEN b.high < 0 THEN '-' ELSE '' END || substr(printf('%0*d', 1 - b.high_exp, abs(b.high)), 1, length(printf('%0*d', 1 - b.high_exp, abs(b.high))) + b.high_exp) || '.' || substr(printf('%0*d', 1 - b.high_exp, abs(b.high)), b.high_exp) END AS high,
+  CASE WHEN b.low_exp = 0 THEN CAST(b.low AS TEXT) WHEN b.low_exp > 0 THEN CASE b.low WHEN 0 THEN '0' ELSE b.low || substr('0000000000000000000000000000000000000000', 1, b.low_exp) END ELSE CASE WHEN b.low < 0 THEN '-' ELSE '' END || substr(printf('%0*d', 1 - b.low_exp, abs(b.low)), 1, length(printf('%0*d', 1 - b.low_exp, abs(b.low))) + b.low_exp) || '.' || substr(printf('%0*d', 1 - b.low_exp, abs(b.low)), b.low_exp) END AS low,
+  CASE WHEN b.close_exp = 0 THEN CAST(b.close AS TEXT) WHEN b.close_exp > 0 THEN CASE b.close WHEN 0 THEN '0' ELSE b.close || substr('0000000000000000000000000000000000000000', 1, b.close_exp) END ELSE CASE WHEN b.close < 0 THEN '-' ELSE '' END || substr(printf('%0*d', 1 - b.close_exp, abs(b.close)), 1, length(printf('%0*d', 1 - b.close_exp, abs(b.close))) + b.close_exp) || '.' || substr(printf('%0*d', 1 - b.close_exp, abs(b.close)), b.close_exp) END AS close,
+  b.volume AS volume,
+  b.count AS trades
+FROM imported_bar_rows b JOIN symbols s ON s.id = b.symbol JOIN intervals i ON i.seconds = b.interval;
 CREATE VIEW quotes AS SELECT
   s.symbol AS symbol,
   CASE WHEN r.event <> 0 THEN strftime('%Y-%m-%dT%H:%M:%S', (r.event) / 1000000000 - ((r.event) % 1000000000 < 0), 'unixepoch') || printf('.%09dZ', ((r.event) % 1000000000 + 1000000000) % 1000000000) END AS time,
