@@ -10,8 +10,13 @@ import (
 )
 
 // importedTables are the bars that files brought, new in format 1.1. Their intervals are those that the files have: the column
-// interval is in seconds by importedID, and intervals has the names of those that occur.
+// interval is in seconds by importedID, and imported_intervals has the names of those that occur.
 const importedTables = `
+CREATE TABLE imported_intervals (
+  seconds  INTEGER PRIMARY KEY,
+  interval TEXT NOT NULL UNIQUE
+);
+
 CREATE TABLE imported_bar_rows (
   symbol     INTEGER NOT NULL,
   interval   INTEGER NOT NULL,
@@ -47,7 +52,7 @@ func importedView() []string {
   ` + decimalText("b.close", "b.close_exp") + ` AS close,
   b.volume AS volume,
   b.count AS trades
-FROM imported_bar_rows b JOIN symbols s ON s.id = b.symbol JOIN intervals i ON i.seconds = b.interval`,
+FROM imported_bar_rows b JOIN symbols s ON s.id = b.symbol JOIN imported_intervals i ON i.seconds = b.interval`,
 	}
 }
 
@@ -174,7 +179,7 @@ func (w *writer) nameIntervals(ctx context.Context, b *batch) error {
 		if !ok {
 			return fmt.Errorf("BUG: interval of %d seconds", id)
 		}
-		if _, err := w.conn.ExecContext(ctx, "INSERT OR IGNORE INTO intervals VALUES (?, ?)", id, v.Short()); err != nil {
+		if _, err := w.conn.ExecContext(ctx, "INSERT OR IGNORE INTO imported_intervals VALUES (?, ?)", id, v.Short()); err != nil {
 			return err
 		}
 	}

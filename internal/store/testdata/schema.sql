@@ -107,6 +107,10 @@ CREATE TABLE imported_bar_rows (
   count      INTEGER NOT NULL,
   PRIMARY KEY (symbol, interval, start)
 ) WITHOUT ROWID;
+CREATE TABLE imported_intervals (
+  seconds  INTEGER PRIMARY KEY,
+  interval TEXT NOT NULL UNIQUE
+);
 CREATE TABLE intervals (
   seconds  INTEGER PRIMARY KEY,
   interval TEXT NOT NULL UNIQUE
@@ -222,7 +226,7 @@ CREATE VIEW imported_bars AS SELECT
   CASE WHEN b.close_exp = 0 THEN CAST(b.close AS TEXT) WHEN b.close_exp > 0 THEN CASE b.close WHEN 0 THEN '0' ELSE b.close || substr('0000000000000000000000000000000000000000', 1, b.close_exp) END ELSE CASE WHEN b.close < 0 THEN '-' ELSE '' END || substr(printf('%0*d', 1 - b.close_exp, abs(b.close)), 1, length(printf('%0*d', 1 - b.close_exp, abs(b.close))) + b.close_exp) || '.' || substr(printf('%0*d', 1 - b.close_exp, abs(b.close)), b.close_exp) END AS close,
   b.volume AS volume,
   b.count AS trades
-FROM imported_bar_rows b JOIN symbols s ON s.id = b.symbol JOIN intervals i ON i.seconds = b.interval;
+FROM imported_bar_rows b JOIN symbols s ON s.id = b.symbol JOIN imported_intervals i ON i.seconds = b.interval;
 CREATE VIEW quotes AS SELECT
   s.symbol AS symbol,
   CASE WHEN r.event <> 0 THEN strftime('%Y-%m-%dT%H:%M:%S', (r.event) / 1000000000 - ((r.event) % 1000000000 < 0), 'unixepoch') || printf('.%09dZ', ((r.event) % 1000000000 + 1000000000) % 1000000000) END AS time,
