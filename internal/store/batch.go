@@ -51,6 +51,9 @@ type batch struct {
 	symbols  map[market.Symbol]*symbolState // those of the fold
 	records  int
 	ticks    int
+
+	coverage, coverageGone []coverageRow
+	late                   []lateRow
 }
 
 // refusal is what is wrong with some entries of a symbol. All of a batch share a row of gaps and a line of the log.
@@ -74,6 +77,7 @@ type fold struct {
 	damage  []market.Entry // gaps of the tape itself, for feeds that appear later
 	batch   batch
 	pool    rowPool
+	ledger  ledger
 }
 
 // load reads the state of the file.
@@ -89,6 +93,7 @@ func (f *fold) load(ctx context.Context) error {
 	}
 	f.symbols = make(map[market.Symbol]*symbolState, len(list))
 	f.forms.limit = f.store.forms.limit
+	f.ledger = ledger{fold: f, feeds: make(map[string]*growing)}
 	for _, st := range list {
 		if l, ok := f.store.Latest(st.symbol); ok {
 			st.listing = l
@@ -127,6 +132,9 @@ func (f *fold) record(ctx context.Context, rec *tape.Record) error {
 		f.log.Error("the tape numbers entries again", "position", uint64(rec.Position), "ordinal", rec.Ordinal, "entries", p.entries)
 	}
 	p.entries = rec.Ordinal
+	if err := f.ledger.take(ctx, rec); err != nil {
+		return err
+	}
 	feed := f.feed(rec.Feed)
 	for i := range rec.Entries {
 		e := &rec.Entries[i]
@@ -140,6 +148,9 @@ func (f *fold) record(ctx context.Context, rec *tape.Record) error {
 			f.gap(rec, feed, e)
 		case market.KindBar:
 			f.bar(rec, n, e)
+			if err := f.ledger.bar(ctx, e); err != nil {
+				return err
+			}
 		case market.KindHeartbeat, market.KindStatus, market.KindAlarm:
 			f.push(rec, feed, n, e)
 		}
@@ -272,6 +283,9 @@ func (f *fold) tick(ctx context.Context, rec *tape.Record, feed *candle.Feed, n 
 		}
 	}
 	st.listing.Feed = rec.Feed
+	if err := f.ledger.tick(ctx, st, rec.Feed, e); err != nil {
+		return err
+	}
 	st.add(e, t, &f.pool)
 	f.touch(st)
 	f.batch.ticks++
@@ -316,6 +330,7 @@ func (f *fold) note(rec *tape.Record, n uint64, e *market.Entry, what string) *g
 // finish brings the batch into the order of the file.
 func (f *fold) finish() {
 	f.drain()
+	f.ledger.drain(&f.batch)
 	slices.SortFunc(f.batch.touched, func(a, b *symbolState) int { return int(a.id - b.id) })
 	for _, st := range f.batch.touched {
 		for _, r := range [...]*series{&st.trades, &st.quotes} {

@@ -198,7 +198,7 @@ CREATE TABLE archive_removed (
 // additions returns the tables that each minor version added, in order: the first element is what brings format 1.0 to 1.1.
 func additions() [][]string {
 	return [][]string{
-		{archiveTables, importedTables},
+		append([]string{archiveTables, importedTables, coverageTables}, coverageFill()...),
 	}
 }
 

@@ -89,6 +89,8 @@ type symbolState struct {
 	trades  series
 	quotes  series
 	touched bool // changed in the transaction that is being put together
+
+	coverage symbolCoverage // the ledger's
 }
 
 func (st *symbolState) series(kind market.Kind) *series {

@@ -15,7 +15,7 @@ type writer struct {
 	conn *sql.Conn
 	kept []market.Interval // of bars
 
-	trades, quotes, forms, symbols, feeds, openBars, finalBars, imported, gaps, place, epochs *bulk
+	trades, quotes, forms, symbols, feeds, openBars, finalBars, imported, gaps, place, epochs, coverage, late *bulk
 }
 
 // newWriter takes the connection of the store and prepares its statements.
@@ -46,6 +46,8 @@ func newWriter(ctx context.Context, s *Store) (*writer, error) {
 			{&w.gaps, "INSERT INTO gap_rows (" + gapColumns + ")", "", 10},
 			{&w.place, "REPLACE INTO tape (one, epoch, position, entries, lost, high_water)", "", 6},
 			{&w.epochs, "REPLACE INTO epochs (since, epoch)", "", 2},
+			{&w.coverage, coverageHead, coverageTail, 6},
+			{&w.late, lateHead, lateTail, 5},
 		} {
 			var err error
 			if *b.to, err = newBulk(ctx, prepare, b.head, b.columns, b.tail); err != nil {
@@ -61,7 +63,7 @@ func newWriter(ctx context.Context, s *Store) (*writer, error) {
 }
 
 func (w *writer) all() []*bulk {
-	return []*bulk{w.trades, w.quotes, w.forms, w.symbols, w.feeds, w.openBars, w.finalBars, w.imported, w.gaps, w.place, w.epochs}
+	return []*bulk{w.trades, w.quotes, w.forms, w.symbols, w.feeds, w.openBars, w.finalBars, w.imported, w.gaps, w.place, w.epochs, w.coverage, w.late}
 }
 
 // Close gives the connection back.
@@ -119,6 +121,9 @@ func (w *writer) rows(ctx context.Context, b *batch, n *rowCounts) error {
 		if err := w.run(ctx, step.bulk, step.rows, func() error { return step.fill(ctx, b) }); err != nil {
 			return fmt.Errorf("write %s: %w", step.name, err)
 		}
+	}
+	if err := w.writeCoverage(ctx, b); err != nil {
+		return err
 	}
 	if err := w.nameIntervals(ctx, b); err != nil {
 		return fmt.Errorf("write intervals: %w", err)

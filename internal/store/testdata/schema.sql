@@ -55,6 +55,15 @@ CREATE TABLE bar_rows (
   priced     INTEGER NOT NULL,
   PRIMARY KEY (symbol, interval, start)
 ) WITHOUT ROWID;
+CREATE TABLE coverage_rows (
+  symbol INTEGER NOT NULL,
+  feed   TEXT    NOT NULL,
+  origin INTEGER NOT NULL,
+  since  INTEGER NOT NULL,
+  until  INTEGER NOT NULL,
+  known  INTEGER NOT NULL,
+  PRIMARY KEY (symbol, feed, origin, since)
+) WITHOUT ROWID;
 CREATE TABLE epochs (
   since INTEGER PRIMARY KEY,
   epoch TEXT NOT NULL
@@ -115,6 +124,14 @@ CREATE TABLE intervals (
   seconds  INTEGER PRIMARY KEY,
   interval TEXT NOT NULL UNIQUE
 );
+CREATE TABLE late_rows (
+  symbol   INTEGER NOT NULL,
+  hour     INTEGER NOT NULL,
+  first    INTEGER NOT NULL,
+  last     INTEGER NOT NULL,
+  received INTEGER NOT NULL,
+  PRIMARY KEY (symbol, hour)
+) WITHOUT ROWID;
 CREATE TABLE meta (
   key   TEXT PRIMARY KEY,
   value TEXT NOT NULL
