@@ -132,7 +132,7 @@ func (f *fold) loadOpen(ctx context.Context) error {
 		"symbols s CROSS JOIN intervals i CROSS JOIN bar_rows b WHERE b.symbol = s.id AND b.interval = i.seconds AND final = 1" +
 			" AND b.start = (SELECT max(start) FROM bar_rows m WHERE m.symbol = s.id AND m.interval = i.seconds)",
 	} {
-		if err := f.loadSome(ctx, "SELECT "+prefixed("b.", barColumns)+" FROM "+where, bySymbol); err != nil {
+		if err := f.loadSome(ctx, "SELECT "+barRead+" FROM "+where, bySymbol); err != nil {
 			return fmt.Errorf("read open bars: %w", mark(err))
 		}
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math"
@@ -32,7 +33,12 @@ func (s *Store) Bars(ctx context.Context, q market.BarQuery, dst []market.Bar) (
 
 // bars answers a query that makes sense, in one transaction.
 func (s *Store) bars(ctx context.Context, q *market.BarQuery, dst []market.Bar) ([]market.Bar, tape.Position, error) {
-	tx, err := s.readers.BeginTx(ctx, nil)
+	conn, err := s.readers.Conn(ctx)
+	if err != nil {
+		return dst, 0, fmt.Errorf("read bars of %s: %w", q.Symbol, mark(err))
+	}
+	defer conn.Close() //nolint:errcheck // it goes back to the pool
+	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
 		return dst, 0, fmt.Errorf("read bars of %s: %w", q.Symbol, mark(err))
 	}
@@ -41,7 +47,7 @@ func (s *Store) bars(ctx context.Context, q *market.BarQuery, dst []market.Bar) 
 	if err != nil {
 		return dst, 0, err
 	}
-	r := barReader{query: q, tx: tx, page: s.page}
+	r := barReader{query: q, conn: conn, tx: tx, page: s.page}
 	if err := r.find(ctx, s); err != nil {
 		return dst, 0, err
 	}
@@ -55,7 +61,8 @@ func (s *Store) bars(ctx context.Context, q *market.BarQuery, dst []market.Bar) 
 // barReader answers one query inside a transaction.
 type barReader struct {
 	query  *market.BarQuery
-	tx     *sql.Tx
+	conn   *sql.Conn
+	tx     *sql.Tx         // on conn
 	id     int64           // of the symbol
 	base   market.Interval // that is read
 	roller candle.Roller
@@ -133,9 +140,13 @@ func (r *barReader) read(ctx context.Context, dst []market.Bar) ([]market.Bar, e
 	var page []market.Bar // what could not be used yet, and then a page
 	for wanted := len(dst) + r.query.Limit; ; {
 		left := len(page)
-		page, err = readBars(ctx, r.tx, page, r.query.Symbol, r.base, where, r.id, intervalID(r.base), first, end, size)
+		err = direct(ctx, r.conn, "SELECT "+barRead+" FROM bar_rows b WHERE "+where, []int64{r.id, intervalID(r.base), first, end, int64(size)},
+			func(row []driver.Value) error {
+				page = append(page, market.Bar{Symbol: r.query.Symbol, Interval: r.base})
+				return takeBar(row, &page[len(page)-1])
+			})
 		if err != nil {
-			return dst, err
+			return dst, fmt.Errorf("read bars of %s: %w", r.query.Symbol, mark(err))
 		}
 		last := len(page)-left < size
 		if len(page) > left {
