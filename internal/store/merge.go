@@ -18,6 +18,7 @@ func (s *Store) allTicks(ctx context.Context, q *market.TickQuery, yield func(*m
 	if err != nil {
 		return err
 	}
+	defer m.close()
 	for range q.Limit {
 		r, err := m.next(ctx)
 		if err != nil || r == nil {
@@ -38,9 +39,19 @@ type merge struct {
 	store  *Store
 	query  *market.TickQuery
 	closed []extent // symbols without a cursor yet, the next one last
-	open   []*tickCursor
+	open   []*mergeCursor
 	page   int
+	chunk  int
 }
+
+// mergeCursor is a cursor with the tick that waits in it.
+type mergeCursor struct {
+	*seriesCursor
+	head head
+}
+
+// manySeries is how many symbols a merge may have that keep their files of the archive open.
+const manySeries = 32
 
 // extent is between which times the ticks of a symbol are.
 type extent struct {
@@ -86,6 +97,9 @@ func newMerge(ctx context.Context, s *Store, q *market.TickQuery) (*merge, error
 	// Of many symbols each gives few of the rows that are asked for.
 	share := min(q.Limit, mergeRows) / (len(m.closed) + 1)
 	m.page = min(firstPage, max(4, 2*share))
+	if n := len(m.closed); n > manySeries {
+		m.chunk = max(64, mergeRows/n)
+	}
 	return m, nil
 }
 
@@ -104,8 +118,7 @@ func (m *merge) next(ctx context.Context) (*market.Row, error) {
 	if len(m.open) == 0 {
 		return nil, nil
 	}
-	c := m.open[0]
-	r, err := c.next(ctx)
+	r, err := m.open[0].next(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -114,16 +127,26 @@ func (m *merge) next(ctx context.Context) (*market.Row, error) {
 
 // settle puts the cursor on top, which has moved on, into its place.
 func (m *merge) settle(ctx context.Context) error {
-	t, err := m.open[0].peek(ctx)
+	c := m.open[0]
+	h, ok, err := c.peek(ctx)
 	switch {
 	case err != nil:
 		return err
-	case t == nil:
+	case !ok:
+		c.close()
 		heap.Pop(m)
 	default:
+		c.head = h
 		heap.Fix(m, 0)
 	}
 	return nil
+}
+
+// close gives back what the cursors hold.
+func (m *merge) close() {
+	for _, c := range m.open {
+		c.close()
+	}
 }
 
 // advance opens the symbols whose ticks may come next.
@@ -131,42 +154,47 @@ func (m *merge) advance(ctx context.Context) error {
 	for len(m.closed) > 0 {
 		x := m.closed[len(m.closed)-1]
 		if len(m.open) > 0 {
-			top := m.open[0].page[m.open[0].at].event
+			top := m.open[0].head.event
 			if m.query.Descending && x.last < top || !m.query.Descending && x.first > top {
 				return nil
 			}
 		}
 		m.closed = m.closed[:len(m.closed)-1]
-		c := newTickCursor(m.store, m.query, x.symbol, x.id, m.page)
-		c.max = max(m.page, min(lastPage, mergeRows/(len(m.open)+len(m.closed)+1)))
-		if err := m.begin(ctx, c); err != nil {
+		if err := m.begin(ctx, &x); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// begin puts a cursor into the heap, behind the tick that the query goes on from.
-func (m *merge) begin(ctx context.Context, c *tickCursor) error {
+// begin puts the cursor of a symbol into the heap, behind the tick that the query goes on from.
+func (m *merge) begin(ctx context.Context, x *extent) error {
+	var behind *tickKey
 	after := m.query.After
 	if after != nil {
 		// Ticks with the same time are told apart by their N, which is not in the order of the file.
+		behind = &tickKey{int64(after.Event), math.MinInt64}
 		if m.query.Descending {
-			c.begin(int64(after.Event), math.MaxInt64)
-		} else {
-			c.begin(int64(after.Event), math.MinInt64)
+			behind.seq = math.MaxInt64
 		}
 	}
+	c := &mergeCursor{seriesCursor: newSeriesCursor(m.store, m.query, x.symbol, x.id, m.page, m.chunk, behind)}
+	c.hot.max = max(m.page, min(lastPage, mergeRows/(len(m.open)+len(m.closed)+1)))
 	for {
-		t, err := c.peek(ctx)
-		if err != nil || t == nil {
+		h, ok, err := c.peek(ctx)
+		if err != nil || !ok {
+			c.close()
 			return err
 		}
-		if after == nil || t.event != int64(after.Event) || m.query.Descending == (t.n < int64(after.Seq)) && t.n != int64(after.Seq) {
+		if after == nil || h.event != int64(after.Event) || m.query.Descending == (h.n < int64(after.Seq)) && h.n != int64(after.Seq) {
+			c.head = h
 			heap.Push(m, c)
 			return nil
 		}
-		c.at++
+		if err := c.pass(ctx, &h); err != nil {
+			c.close()
+			return err
+		}
 	}
 }
 
@@ -175,7 +203,7 @@ func (m *merge) Len() int { return len(m.open) }
 
 // Less reports whether the tick of i comes first.
 func (m *merge) Less(i, j int) bool {
-	a, b := &m.open[i].page[m.open[i].at], &m.open[j].page[m.open[j].at]
+	a, b := &m.open[i].head, &m.open[j].head
 	if a.event != b.event {
 		return (a.event < b.event) != m.query.Descending
 	}
@@ -187,7 +215,7 @@ func (m *merge) Swap(i, j int) { m.open[i], m.open[j] = m.open[j], m.open[i] }
 
 // Push adds a cursor.
 func (m *merge) Push(x any) {
-	if c, ok := x.(*tickCursor); ok {
+	if c, ok := x.(*mergeCursor); ok {
 		m.open = append(m.open, c)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	_ "modernc.org/sqlite" // the driver
 
+	"tapedeck/internal/archive"
 	"tapedeck/internal/candle"
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
@@ -37,6 +38,9 @@ type Options struct {
 	// file keeps, whatever they say.
 	Candles candle.Options
 
+	// Archive is where the files of archived days are; nil is the folder archive beside Path. It is closed with the store.
+	Archive archive.Place
+
 	// Busy is how long a statement waits for another program's lock before it fails. 0 is 5 s.
 	Busy time.Duration
 
@@ -53,6 +57,7 @@ type Store struct {
 	writer  *sql.DB // one connection, used by the recorder
 	readers *sql.DB // read-only connections
 	forms   formCache
+	cold    *cold
 	now     live
 	candles candle.Options
 	page    int // stored bars that are read at once
@@ -106,7 +111,12 @@ func open(ctx context.Context, o *Options) (*Store, error) {
 			return nil, fmt.Errorf("open store %s: %w", o.Path, err)
 		}
 	}
-	s := &Store{path: o.Path, log: o.Logger, busy: o.Busy, candles: o.Candles, page: barPage}
+	if o.Archive == nil {
+		if o.Archive, err = archive.Open(DefaultArchive(o.Path)); err != nil {
+			return nil, fmt.Errorf("open store %s: %w", o.Path, err)
+		}
+	}
+	s := &Store{path: o.Path, cold: newCold(o.Archive), log: o.Logger, busy: o.Busy, candles: o.Candles, page: barPage}
 	if s.candles.Calendars == nil {
 		s.candles.Calendars = market.NewCalendars()
 	}
@@ -140,6 +150,9 @@ func (s *Store) start(ctx context.Context, o *Options) (err error) {
 	if err := s.now.load(ctx, s); err != nil {
 		return err
 	}
+	if err := s.cold.load(ctx, s.readers); err != nil {
+		return err
+	}
 	if err := setMeta(ctx, s.writer, metaOpen, "1"); err != nil {
 		return err
 	}
@@ -161,6 +174,9 @@ func mark(err error) error {
 	}
 	return err
 }
+
+// DefaultArchive returns the folder of the archive of a store that was told nothing else.
+func DefaultArchive(path string) string { return filepath.Join(filepath.Dir(path), "archive") }
 
 // create makes the folder and an empty file that only its owner may read, for ticks may be licensed data, and both durable.
 func create(path string) (fresh bool, err error) {
@@ -217,7 +233,8 @@ func fileURI(path string) string {
 func (s *Store) Close() error {
 	s.stopChecks()
 	s.metrics.unregister()
-	err := s.readers.Close()
+	s.cold.close()
+	err := errors.Join(s.cold.place.Close(), s.readers.Close())
 	ctx, cancel := context.WithTimeout(context.Background(), s.busy+defaultBusy)
 	defer cancel()
 	return errors.Join(err, s.end(ctx), s.writer.Close())

@@ -177,12 +177,13 @@ CREATE TABLE archived (
   first_seq   INTEGER NOT NULL,
   last_event  INTEGER NOT NULL,
   last_seq    INTEGER NOT NULL,
+  max_seq     INTEGER NOT NULL,
   through     INTEGER NOT NULL,
   created     INTEGER NOT NULL,
   sum         TEXT    NOT NULL,
   file        TEXT    NOT NULL
 );
-CREATE INDEX archived_by_first ON archived (symbol, kind, first_event, first_seq);
+CREATE INDEX archived_by_symbol ON archived (symbol, kind, day);
 CREATE INDEX archived_by_day ON archived (day);
 CREATE INDEX archived_unsettled ON archived (state) WHERE state <> 3;
 

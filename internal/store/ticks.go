@@ -46,10 +46,12 @@ func (s *Store) ticksOf(ctx context.Context, q *market.TickQuery, yield func(*ma
 	if err != nil || id == 0 {
 		return err
 	}
-	c := newTickCursor(s, q, q.Symbol, id, min(firstPage, q.Limit))
+	var behind *tickKey
 	if q.After != nil {
-		c.goOn(int64(q.After.Event), int64(q.After.Seq))
+		behind = &tickKey{int64(q.After.Event), int64(q.After.Seq)}
 	}
+	c := newSeriesCursor(s, q, q.Symbol, id, min(firstPage, q.Limit), 0, behind)
+	defer c.close()
 	for range q.Limit {
 		r, err := c.next(ctx)
 		if err != nil || r == nil {
@@ -71,7 +73,7 @@ func (s *Store) symbolID(ctx context.Context, symbol market.Symbol) (id int64, e
 	return id, nil
 }
 
-// tickCursor reads the ticks of one symbol in order, page by page.
+// tickCursor reads the ticks of one symbol that are in the tables, in order and page by page.
 type tickCursor struct {
 	store  *Store
 	kind   market.Kind
@@ -84,7 +86,7 @@ type tickCursor struct {
 	max    int
 	at     int
 	end    bool // the page is the last
-	row    market.Row
+	fresh  bool // the page was read by the call of peek before
 }
 
 func newTickCursor(s *Store, q *market.TickQuery, symbol market.Symbol, id int64, size int) *tickCursor {
@@ -135,24 +137,28 @@ func (c *tickCursor) begin(event, seq int64) {
 	}
 }
 
-// next returns the next row, nil at the end. It is valid until the call after it.
-func (c *tickCursor) next(ctx context.Context) (*market.Row, error) {
-	t, err := c.peek(ctx)
-	if err != nil || t == nil {
-		return nil, err
+// again makes the cursor read its page once more, behind the given tick; nil: from its begin.
+func (c *tickCursor) again(behind *tickKey) {
+	c.page, c.at, c.end = c.page[:0], 0, false
+	if behind != nil {
+		c.goOn(behind.event, behind.seq)
 	}
-	c.at++
-	f, err := c.store.forms.get(ctx, c.store.readers, t.form)
-	if err != nil {
-		return nil, err
-	}
-	if err := t.row(&c.row, c.kind, c.symbol, f); err != nil {
-		return nil, fmt.Errorf("%s %d of %s: %w: %w", c.kind, t.seq, c.symbol, err, ErrCorrupt)
-	}
-	return &c.row, nil
 }
 
-// peek returns the tick that next would return, nil at the end.
+// read fills r with the tick that peek returned.
+func (c *tickCursor) read(ctx context.Context, r *market.Row) error {
+	t := &c.page[c.at]
+	f, err := c.store.forms.get(ctx, c.store.readers, t.form)
+	if err != nil {
+		return err
+	}
+	if err := t.row(r, c.kind, c.symbol, f); err != nil {
+		return fmt.Errorf("%s %d of %s: %w: %w", c.kind, t.seq, c.symbol, err, ErrCorrupt)
+	}
+	return nil
+}
+
+// peek returns the next tick, nil at the end. Who has done with it adds one to at.
 func (c *tickCursor) peek(ctx context.Context) (*tick, error) {
 	if c.at == len(c.page) {
 		if c.end {
@@ -186,7 +192,7 @@ func (c *tickCursor) fill(ctx context.Context) error {
 		}
 		c.page = append(c.page, t)
 	}
-	c.end = len(c.page) < c.size
+	c.end, c.fresh = len(c.page) < c.size, true
 	c.size = min(2*c.size, c.max)
 	return rows.Err()
 }

@@ -1,5 +1,5 @@
 CREATE INDEX archived_by_day ON archived (day);
-CREATE INDEX archived_by_first ON archived (symbol, kind, first_event, first_seq);
+CREATE INDEX archived_by_symbol ON archived (symbol, kind, day);
 CREATE INDEX archived_unsettled ON archived (state) WHERE state <> 3;
 CREATE INDEX bar_rows_open ON bar_rows (symbol) WHERE final = 0;
 CREATE INDEX gap_rows_by_symbol ON gap_rows (symbol, since);
@@ -22,6 +22,7 @@ CREATE TABLE archived (
   first_seq   INTEGER NOT NULL,
   last_event  INTEGER NOT NULL,
   last_seq    INTEGER NOT NULL,
+  max_seq     INTEGER NOT NULL,
   through     INTEGER NOT NULL,
   created     INTEGER NOT NULL,
   sum         TEXT    NOT NULL,
