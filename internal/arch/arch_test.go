@@ -24,7 +24,10 @@ const root = "../.."
 // package (feed/sim on feed, tape/tapetest on tape), never on the folders beside it.
 var floors = [][]string{
 	{"internal/market", "internal/arch", "web"},
-	{"internal/tape/...", "internal/archive", "internal/candle", "internal/columnar", "internal/venue/...", "internal/websocket"},
+	{
+		"internal/tape/...", "internal/archive", "internal/candle", "internal/columnar", "internal/layout", "internal/venue/...",
+		"internal/websocket",
+	},
 	{
 		"internal/feed/...", "internal/store", "internal/alert", "internal/gateway", "internal/replay",
 		"internal/natstape", "internal/auth", "internal/load",
