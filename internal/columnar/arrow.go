@@ -10,13 +10,14 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 )
 
-// arrowWriter writes record batches of the IPC stream format. Its columns are those of the Parquet files; decimals are always of 128 bits.
+// arrowWriter writes record batches of the IPC stream format. Its columns are those of the Parquet files.
 type arrowWriter struct {
-	out     *ipc.Writer
+	w       io.Writer
+	out     *ipc.Writer // nil as long as the schema is not written: only with the first rows the scales are known
 	builder *array.RecordBuilder
 }
 
-func newArrowWriter(w io.Writer, t *table) (*arrowWriter, error) {
+func (a *arrowWriter) begin(t *table) {
 	fields := make([]arrow.Field, len(t.columns))
 	for i := range t.columns {
 		c := &t.columns[i]
@@ -24,10 +25,8 @@ func newArrowWriter(w io.Writer, t *table) (*arrowWriter, error) {
 	}
 	meta := arrow.NewMetadata([]string{metaTable, metaVersion}, []string{t.name, version})
 	schema := arrow.NewSchema(fields, &meta)
-	return &arrowWriter{
-		out:     ipc.NewWriter(w, ipc.WithSchema(schema)),
-		builder: array.NewRecordBuilder(memory.DefaultAllocator, schema),
-	}, nil
+	a.out = ipc.NewWriter(a.w, ipc.WithSchema(schema))
+	a.builder = array.NewRecordBuilder(memory.DefaultAllocator, schema)
 }
 
 func arrowType(f *field) arrow.DataType {
@@ -39,7 +38,7 @@ func arrowType(f *field) arrow.DataType {
 	case formSmall:
 		return arrow.PrimitiveTypes.Uint8
 	case formDecimal:
-		return &arrow.Decimal128Type{Precision: int32(f.shape.precision()), Scale: int32(f.shape.Scale)}
+		return &arrow.Decimal128Type{Precision: precision, Scale: int32(f.scale)}
 	case formBool:
 		return arrow.FixedWidthTypes.Boolean
 	case formText:
@@ -48,6 +47,9 @@ func arrowType(f *field) arrow.DataType {
 }
 
 func (a *arrowWriter) group(t *table) error {
+	if a.out == nil {
+		a.begin(t)
+	}
 	for i := range t.columns {
 		appendArrow(a.builder.Field(i), &t.columns[i])
 	}
@@ -101,7 +103,10 @@ func appendArrow(b array.Builder, c *column) {
 	}
 }
 
-func (a *arrowWriter) close() error {
+func (a *arrowWriter) close(t *table) error {
+	if a.out == nil {
+		a.begin(t)
+	}
 	defer a.builder.Release()
 	return a.out.Close()
 }

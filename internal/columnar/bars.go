@@ -12,7 +12,7 @@ type BarWriter struct{ writer }
 
 // NewBarWriter returns a writer of bars to w.
 func NewBarWriter(w io.Writer, o WriterOptions) (*BarWriter, error) {
-	out, err := newWriter(w, newTable(barFields(o.Shapes)), o)
+	out, err := newWriter(w, newTable(barFields()), o)
 	if err != nil {
 		return nil, err
 	}
@@ -109,15 +109,15 @@ func (s *BarScan) fill(i int) error {
 	}
 	if b.Priced {
 		for k, d := range [...]*market.Decimal{&b.Open, &b.High, &b.Low, &b.Close} {
-			if *d, err = x.decimal(k, c[4+k].at(i), c[4+k].isNull(i), fields[4+k].shape.Scale); err != nil {
+			if *d, err = x.decimal(k, c[4+k].at(i), c[4+k].isNull(i), fields[4+k].scale); err != nil {
 				return fmt.Errorf("%s: %w", fields[4+k].name, err)
 			}
 		}
 	}
-	if b.Volume, err = x.wide(4, c[8].at(i), c[8].isNull(i), fields[8].shape.Scale); err != nil {
+	if b.Volume, err = x.wide(4, c[8].at(i), c[8].isNull(i), fields[8].scale); err != nil {
 		return fmt.Errorf("volume: %w", err)
 	}
-	if b.Turnover, err = x.wide(5, c[11].at(i), c[11].isNull(i), fields[11].shape.Scale); err != nil {
+	if b.Turnover, err = x.wide(5, c[11].at(i), c[11].isNull(i), fields[11].scale); err != nil {
 		return fmt.Errorf("turnover: %w", err)
 	}
 	return nil

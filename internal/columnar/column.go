@@ -21,7 +21,7 @@ const (
 type field struct {
 	name     string
 	form     form
-	shape    Shape // of a decimal, settled
+	scale    int // of a decimal
 	nullable bool
 	rising   bool // mostly each value a little above the one before
 }
@@ -29,10 +29,11 @@ type field struct {
 // A column holds the values of the rows of a group.
 type column struct {
 	field
-	n int // rows
+	n       int  // rows
+	settled bool // some rows were written: the scale stays
 
-	ints []int64 // of numbers and times; the lower half of wide decimals
-	high []int64 // the upper half of wide decimals
+	ints []int64 // of numbers and times; the lower half of decimals
+	high []int64 // the upper half of decimals
 	null []bool  // nil as long as there is none
 
 	// Texts are kept once each; rows have their places.
@@ -42,11 +43,9 @@ type column struct {
 	bytes  int // of words
 }
 
-func (c *column) wide() bool { return c.form == formDecimal && c.shape.Wide }
-
 // reset forgets the rows. What words a group has, the next mostly has too, but nobody knows how many: they are forgotten as well.
 func (c *column) reset() {
-	c.n, c.bytes = 0, 0
+	c.n, c.bytes, c.settled = 0, 0, true
 	c.ints, c.high, c.places = c.ints[:0], c.high[:0], c.places[:0]
 	c.null = nil
 	clear(c.words)
@@ -78,22 +77,40 @@ func (c *column) missing() {
 	c.n++
 	c.null = append(c.null, true)
 	c.ints = append(c.ints, 0)
-	if c.wide() {
+	if c.form == formDecimal {
 		c.high = append(c.high, 0)
 	}
 }
 
 // number adds v, or a null when it does not fit, and reports which.
 func (c *column) number(v number) bool {
-	i, ok := c.shape.fit(v)
+	i, ok := v.fit(c.scale)
+	if !ok && c.refine(-v.exp) {
+		i, ok = v.fit(c.scale)
+	}
 	if !ok {
 		c.missing()
 		return false
 	}
 	c.int(int64(i.lo))
-	if c.shape.Wide {
-		c.high = append(c.high, i.hi)
+	c.high = append(c.high, i.hi)
+	return true
+}
+
+// refine gives the column a larger scale, if nothing was written yet and what it holds still fits.
+func (c *column) refine(scale int) bool {
+	if c.settled || scale <= c.scale || scale > finestScale {
+		return false
 	}
+	ints, high := make([]int64, c.n, cap(c.ints)), make([]int64, c.n, cap(c.ints))
+	for i := range c.n {
+		v, ok := c.at(i).split(c.scale).fit(scale)
+		if !ok {
+			return false
+		}
+		ints[i], high[i] = int64(v.lo), v.hi
+	}
+	c.ints, c.high, c.scale = ints, high, scale
 	return true
 }
 
@@ -130,7 +147,7 @@ func (c *column) isNull(i int) bool { return c.null != nil && c.null[i] }
 
 // at returns the number of row i.
 func (c *column) at(i int) integer {
-	if c.wide() {
+	if c.form == formDecimal {
 		return integer{c.high[i], uint64(c.ints[i])}
 	}
 	return integer{c.ints[i] >> 63, uint64(c.ints[i])}

@@ -154,11 +154,11 @@ func decodeTexts(dst []string, src []byte, n int) ([]string, error) {
 	return dst, nil
 }
 
-// decodePlain reads PLAIN numbers of a column, the upper halves of wide ones into high.
+// decodePlain reads PLAIN numbers of a column, the upper halves of decimals into high.
 func decodePlain(ints, high []int64, src []byte, f *field, n int) (i, h []int64, err error) {
 	size := 8
 	switch {
-	case f.form == formDecimal && f.shape.Wide:
+	case f.form == formDecimal:
 		size = 16
 	case f.form == formSmall:
 		size = 4

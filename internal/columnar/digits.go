@@ -148,7 +148,7 @@ func (x *notation) wide(i int, v integer, null bool, scale int) (market.Wide, er
 func parseWhole(text string) (market.Wide, bool) {
 	m, e, ok := strings.Cut(text, "e")
 	exp, err := strconv.Atoi(e)
-	if !ok || err != nil || exp < 2*market.MinExp || exp > 2*market.MaxExp || len(m) > wideDigits+2 {
+	if !ok || err != nil || exp < 2*market.MinExp || exp > 2*market.MaxExp || len(m) > precision+2 {
 		return market.Wide{}, false
 	}
 	sign := ""

@@ -68,7 +68,7 @@ func (c *column) numbers(spans []span, limit int) (*encoded, error) {
 			return b
 		})
 	}
-	if c.wide() || c.form == formSmall {
+	if c.form == formDecimal || c.form == formSmall {
 		return c.plain(spans), nil
 	}
 	return c.deltas(spans)
@@ -192,7 +192,7 @@ func (c *column) plainBools(spans []span) *encoded {
 // appendPlain appends a number as Parquet's PLAIN has it; statistics have it so too.
 func (c *column) appendPlain(b []byte, v integer) []byte {
 	switch {
-	case c.wide():
+	case c.form == formDecimal:
 		b = binary.BigEndian.AppendUint64(b, uint64(v.hi))
 		return binary.BigEndian.AppendUint64(b, v.lo)
 	case c.form == formSmall:

@@ -153,26 +153,21 @@ func (f *file) schema(meta *format.FileMetaData) error {
 		return fmt.Errorf("its columns lie in each other: %w", ErrCorrupt)
 	}
 	elements := meta.Schema[1:]
-	shape := func(name string) Shape {
-		for i := range elements {
-			if e := &elements[i]; e.Name == name {
-				return Shape{Known: true, Scale: int(e.Scale.V), Wide: e.Type.V == format.FixedLenByteArray}
-			}
-		}
-		return Shape{}
-	}
 	switch f.table {
 	case tableTrades:
-		_, _, f.fields = tickFields(market.KindTrade, Shapes{Price: shape("price"), Size: shape("size")})
+		_, f.fields = tickFields(market.KindTrade)
 	case tableQuotes:
-		_, _, f.fields = tickFields(market.KindQuote, Shapes{Price: shape("bid_px"), Size: shape("bid_sz")})
+		_, f.fields = tickFields(market.KindQuote)
 	default:
-		_, _, f.fields = barFields(Shapes{Price: shape("open"), Size: shape("volume")})
+		_, f.fields = barFields()
 	}
 	if len(elements) < len(f.fields) {
 		return fmt.Errorf("%d columns: %w", len(elements), ErrCorrupt)
 	}
 	for i := range f.fields {
+		if e := &elements[i]; f.fields[i].form == formDecimal && e.Scale.V >= 0 && e.Scale.V <= finestScale {
+			f.fields[i].scale = int(e.Scale.V)
+		}
 		want := elementOf(&f.fields[i])
 		a, err := marshal(&want)
 		if err != nil {

@@ -57,24 +57,6 @@ func splitWide(w *market.Wide) number {
 	return n
 }
 
-// digits counts the digits of the magnitude; that of 0 has none.
-func (n *number) digits() int {
-	if n.hi == 0 && n.lo < 1e19 {
-		if n.lo == 0 {
-			return 0
-		}
-		d := (bits.Len64(n.lo)*1233)>>12 + 1
-		if n.lo < ten(d-1) {
-			d--
-		}
-		return d
-	}
-	hi, rem := bits.Div64(0, n.hi, 1e19)
-	lo, _ := bits.Div64(rem, n.lo, 1e19)
-	whole := number{hi: hi, lo: lo}
-	return whole.digits() + 19
-}
-
 // times multiplies the magnitude, and reports whether it still fits.
 func (n *number) times(f uint64) bool {
 	carry, lo := bits.Mul64(n.lo, f)
@@ -98,12 +80,12 @@ func (n *number) shift(by int) bool {
 		return true
 	}
 	for ; by > 0; by -= min(by, 19) {
-		if by > 2*wideDigits || !n.times(ten(min(by, 19))) {
+		if by > 2*precision || !n.times(ten(min(by, 19))) {
 			return false
 		}
 	}
 	for ; by < 0; by -= max(by, -19) {
-		if by < -2*wideDigits || !n.over(ten(min(-by, 19))) {
+		if by < -2*precision || !n.over(ten(min(-by, 19))) {
 			return false
 		}
 	}
@@ -134,18 +116,17 @@ func (v integer) split(scale int) number {
 // less compares as numbers.
 func (v integer) less(w integer) bool { return v.hi < w.hi || v.hi == w.hi && v.lo < w.lo }
 
-// fit returns n as an integer of a column, and whether it is one.
-func (s Shape) fit(n number) (integer, bool) {
-	if !n.shift(s.Scale + n.exp) {
+// precision is how many digits a decimal column holds: as many as 16 bytes do.
+const precision = 38
+
+// fit returns n as an integer of a column with a scale, and whether it is one.
+func (n number) fit(scale int) (integer, bool) {
+	if !n.shift(scale + n.exp) {
 		return integer{}, false
 	}
-	if s.Wide {
-		top := number{lo: 1e19}
-		top.times(1e19) // 10^38
-		if n.hi > top.hi || n.hi == top.hi && n.lo >= top.lo {
-			return integer{}, false
-		}
-	} else if n.hi != 0 || n.lo >= 1e18 {
+	top := number{lo: 1e19}
+	top.times(1e19) // 10^precision
+	if n.hi > top.hi || n.hi == top.hi && n.lo >= top.lo {
 		return integer{}, false
 	}
 	return n.signed(), true

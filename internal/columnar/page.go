@@ -11,7 +11,7 @@ import (
 // A values is a column of the rows of a page.
 type values struct {
 	ints  []int64
-	high  []int64 // of wide decimals
+	high  []int64 // of decimals
 	null  []bool  // nil when there is none
 	texts []string
 }
@@ -114,7 +114,7 @@ func (p *pages) column(ch *chunk, c, page int) error {
 	switch {
 	case head.Encoding == format.RLEDictionary:
 		err = p.fromDictionary(v, &p.dicts[c], ch, body, n)
-	case head.Encoding == format.DeltaBinaryPacked && (f.form == formTime || f.form == formCount || f.form == formDecimal && !f.shape.Wide):
+	case head.Encoding == format.DeltaBinaryPacked && (f.form == formTime || f.form == formCount):
 		v.ints, err = decodeDeltas(v.ints, body, n)
 	case head.Encoding != format.Plain:
 		err = fmt.Errorf("encoding %s: %w", head.Encoding, ErrCorrupt)

@@ -38,7 +38,7 @@ type parquetWriter struct {
 	page, packed []byte // scratch
 }
 
-func newParquetWriter(w io.Writer, t *table) (*parquetWriter, error) {
+func newParquetWriter(w io.Writer, name string, columns int) (*parquetWriter, error) {
 	zip, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithWindowSize(1<<20))
 	if err != nil {
 		return nil, err
@@ -46,14 +46,13 @@ func newParquetWriter(w io.Writer, t *table) (*parquetWriter, error) {
 	p := &parquetWriter{w: w, zip: zip}
 	p.meta = format.FileMetaData{
 		Version:   2,
-		Schema:    schemaOf(t),
 		CreatedBy: createdBy,
 		KeyValueMetadata: []format.KeyValue{
-			{Key: metaTable, Value: t.name},
+			{Key: metaTable, Value: name},
 			{Key: metaVersion, Value: version},
 		},
 	}
-	for range t.columns {
+	for range columns {
 		p.meta.ColumnOrders = append(p.meta.ColumnOrders, format.ColumnOrder{Value: &format.TypeDefinedOrder{}})
 	}
 	return p, p.write([]byte(magic))
@@ -92,15 +91,10 @@ func elementOf(f *field) format.SchemaElement {
 	case formBool:
 		e.Type = thrift.New(format.Boolean)
 	case formDecimal:
-		e.Type = thrift.New(format.Int64)
-		if f.shape.Wide {
-			e.Type = thrift.New(format.FixedLenByteArray)
-			e.TypeLength = thrift.New(int32(16))
-		}
-		scale, precision := int32(f.shape.Scale), int32(f.shape.precision())
-		e.LogicalType.Value = &format.DecimalType{Scale: scale, Precision: precision}
+		e.Type, e.TypeLength = thrift.New(format.FixedLenByteArray), thrift.New(int32(16))
+		e.LogicalType.Value = &format.DecimalType{Scale: int32(f.scale), Precision: precision}
 		e.ConvertedType = thrift.New(deprecated.Decimal)
-		e.Scale, e.Precision = thrift.New(scale), thrift.New(precision)
+		e.Scale, e.Precision = thrift.New(int32(f.scale)), thrift.New(int32(precision))
 	}
 	return e
 }
@@ -115,6 +109,7 @@ func marshal(v any) ([]byte, error) { return thrift.Marshal(new(thrift.CompactPr
 
 // group writes the rows of t.
 func (p *parquetWriter) group(t *table) error {
+	p.meta.Schema = schemaOf(t) // only now the scales are known
 	spans := make([]span, len(t.pages))
 	for i, from := range t.pages {
 		spans[i] = span{from, t.n}
@@ -224,8 +219,11 @@ func (p *parquetWriter) writePage(meta *format.ColumnMetaData, header *format.Pa
 }
 
 // close writes the indexes of the pages and the footer.
-func (p *parquetWriter) close() error {
+func (p *parquetWriter) close(t *table) error {
 	defer p.zip.Close()
+	if p.meta.Schema == nil {
+		p.meta.Schema = schemaOf(t)
+	}
 	if err := p.indexes(); err != nil {
 		return err
 	}

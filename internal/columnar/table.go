@@ -13,20 +13,28 @@ const (
 	tableBars   = "bars"
 )
 
+// The scales of decimal columns. They are the same in all files, whatever symbol and day: of files with different ones, DuckDB takes
+// the first for all that a pattern matches, and drops the digits of the others without a word. And not more, because a product has both scales: decimal(38,12) leaves
+// 14 digits before the point for price × size. Where the first rows of a file have finer numbers, so is its column.
+const (
+	usualScale  = 12
+	sumScale    = 18
+	finestScale = 28
+)
+
 // A table is the columns of a group of rows.
 type table struct {
 	name    string
 	columns []column
 	n       int
-	numbers int   // exact numbers of a row
 	pages   []int // rows at which pages begin
 	heavy   int   // bytes of text since the last of them
 	text    int   // bytes of text in all
 	exacts  exacts
 }
 
-func newTable(name string, numbers int, fields []field) *table {
-	t := &table{name: name, numbers: numbers, columns: make([]column, len(fields))}
+func newTable(name string, fields []field) *table {
+	t := &table{name: name, columns: make([]column, len(fields))}
 	for i, f := range fields {
 		t.columns[i].field = f
 	}
@@ -52,8 +60,7 @@ const (
 )
 
 // tickFields are the columns of a table of ticks.
-func tickFields(kind market.Kind, s Shapes) (name string, numbers int, fields []field) {
-	price, size := s.Price.settled(), s.Size.settled()
+func tickFields(kind market.Kind) (name string, fields []field) {
 	fields = []field{
 		atSymbol:   {name: "symbol", form: formText},
 		atEvent:    {name: "ts_event", form: formTime, rising: true},
@@ -62,10 +69,10 @@ func tickFields(kind market.Kind, s Shapes) (name string, numbers int, fields []
 		atN:        {name: "n", form: formCount, rising: true},
 	}
 	if kind == market.KindTrade {
-		return tableTrades, 2, append(
+		return tableTrades, append(
 			fields,
-			field{name: "price", form: formDecimal, shape: price, nullable: true},
-			field{name: "size", form: formDecimal, shape: size, nullable: true},
+			field{name: "price", form: formDecimal, scale: usualScale, nullable: true},
+			field{name: "size", form: formDecimal, scale: usualScale, nullable: true},
 			field{name: "side", form: formText},
 			field{name: "exchange", form: formText},
 			field{name: "conditions", form: formText},
@@ -76,12 +83,12 @@ func tickFields(kind market.Kind, s Shapes) (name string, numbers int, fields []
 			field{name: "digits", form: formText},
 		)
 	}
-	return tableQuotes, 4, append(
+	return tableQuotes, append(
 		fields,
-		field{name: "bid_px", form: formDecimal, shape: price, nullable: true},
-		field{name: "bid_sz", form: formDecimal, shape: size, nullable: true},
-		field{name: "ask_px", form: formDecimal, shape: price, nullable: true},
-		field{name: "ask_sz", form: formDecimal, shape: size, nullable: true},
+		field{name: "bid_px", form: formDecimal, scale: usualScale, nullable: true},
+		field{name: "bid_sz", form: formDecimal, scale: usualScale, nullable: true},
+		field{name: "ask_px", form: formDecimal, scale: usualScale, nullable: true},
+		field{name: "ask_sz", form: formDecimal, scale: usualScale, nullable: true},
 		field{name: "bid_exchange", form: formText},
 		field{name: "ask_exchange", form: formText},
 		field{name: "conditions", form: formText},
@@ -92,22 +99,20 @@ func tickFields(kind market.Kind, s Shapes) (name string, numbers int, fields []
 }
 
 // barFields are the columns of a table of bars.
-func barFields(s Shapes) (name string, numbers int, fields []field) {
-	price, size := s.Price.settled(), s.Size.settled()
-	sum := Shape{Known: true, Scale: min(price.Scale+size.Scale, freeScale), Wide: true}
+func barFields() (name string, fields []field) {
 	fields = []field{
 		{name: "symbol", form: formText},
 		{name: "interval", form: formText},
 		{name: "ts_start", form: formTime, rising: true},
 		{name: "ts_end", form: formTime, rising: true},
-		{name: "open", form: formDecimal, shape: price, nullable: true},
-		{name: "high", form: formDecimal, shape: price, nullable: true},
-		{name: "low", form: formDecimal, shape: price, nullable: true},
-		{name: "close", form: formDecimal, shape: price, nullable: true},
-		{name: "volume", form: formDecimal, shape: size, nullable: true},
-		{name: "vwap", form: formDecimal, shape: Shape{Known: true, Scale: freeScale, Wide: true}, nullable: true},
+		{name: "open", form: formDecimal, scale: usualScale, nullable: true},
+		{name: "high", form: formDecimal, scale: usualScale, nullable: true},
+		{name: "low", form: formDecimal, scale: usualScale, nullable: true},
+		{name: "close", form: formDecimal, scale: usualScale, nullable: true},
+		{name: "volume", form: formDecimal, scale: usualScale, nullable: true},
+		{name: "vwap", form: formDecimal, scale: usualScale, nullable: true},
 		{name: "trades", form: formCount},
-		{name: "turnover", form: formDecimal, shape: sum, nullable: true},
+		{name: "turnover", form: formDecimal, scale: sumScale, nullable: true},
 		{name: "ts_first", form: formTime, rising: true},
 		{name: "ts_last", form: formTime, rising: true},
 		{name: "open_seq", form: formCount, rising: true},
@@ -120,7 +125,7 @@ func barFields(s Shapes) (name string, numbers int, fields []field) {
 		{name: "imported", form: formBool},
 		{name: "digits", form: formText},
 	}
-	return tableBars, 6, fields
+	return tableBars, fields
 }
 
 // The limits of what is written, so that what is read can be held to limits as well.

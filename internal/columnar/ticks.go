@@ -19,14 +19,13 @@ const (
 // WriterOptions are what a writer may be told.
 type WriterOptions struct {
 	Format Format
-	Shapes Shapes // of the numbers; the zero value fits nearly everything
-	Rows   int    // rows of a row group or record batch at most; 0: 98,304 for Parquet, 65,536 for Arrow
+	Rows   int // rows of a row group or record batch at most; 0: 98,304 for Parquet, 65,536 for Arrow
 }
 
 // groups is what both formats are written as.
 type groups interface {
 	group(t *table) error // writes the rows of t
-	close() error
+	close(t *table) error
 }
 
 // writer gathers rows and writes them a group at a time.
@@ -48,12 +47,12 @@ func newWriter(w io.Writer, t *table, o WriterOptions) (writer, error) {
 		if rows == 0 {
 			rows = groupRows
 		}
-		out, err = newParquetWriter(w, t)
+		out, err = newParquetWriter(w, t.name, len(t.columns))
 	case Arrow:
 		if rows == 0 {
 			rows = arrowRows
 		}
-		out, err = newArrowWriter(w, t)
+		out = &arrowWriter{w: w}
 	default:
 		err = fmt.Errorf("format %d of columns: there are Parquet and Arrow", o.Format)
 	}
@@ -81,7 +80,7 @@ func (w *writer) flush() {
 // Close writes what is left, and the end of the file, without which it is none. It does not close the writer below.
 func (w *writer) Close() error {
 	w.flush()
-	err := w.out.close()
+	err := w.out.close(w.table)
 	if w.err != nil {
 		return w.err
 	}
@@ -99,7 +98,7 @@ func NewTickWriter(w io.Writer, kind market.Kind, o WriterOptions) (*TickWriter,
 	if kind != market.KindTrade && kind != market.KindQuote {
 		return nil, fmt.Errorf("there are no columns of a %s", kind)
 	}
-	out, err := newWriter(w, newTable(tickFields(kind, o.Shapes)), o)
+	out, err := newWriter(w, newTable(tickFields(kind)), o)
 	if err != nil {
 		return nil, err
 	}
@@ -352,7 +351,7 @@ func (s *TickScan) fill(i int) error {
 	row.Flags = market.Flags(c[len(c)-2].ints[i])
 	numbers := [...]*market.Decimal{&row.Price, &row.Size, &row.Ask, &row.AskSize}
 	for k := range x.n {
-		if *numbers[k], err = x.decimal(k, c[k].at(i), c[k].isNull(i), fields[k].shape.Scale); err != nil {
+		if *numbers[k], err = x.decimal(k, c[k].at(i), c[k].isNull(i), fields[k].scale); err != nil {
 			return fmt.Errorf("%s: %w", fields[k].name, err)
 		}
 	}
