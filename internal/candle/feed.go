@@ -71,7 +71,7 @@ func (f *Feed) Advance(to market.Time) {
 			f.queue.push(deadline{n.bar.End + f.m.window, n})
 			continue
 		}
-		n.series.floor = max(n.series.floor, n.bar.End)
+		n.series.leave(n.bar.End)
 		if n.dirty {
 			n.leaving = true
 			continue
@@ -146,7 +146,7 @@ func (f *Feed) trade(e *market.Entry, at market.Time) error {
 		}
 		n := bars[i]
 		if n == nil {
-			n = f.open(sym, i, at, day)
+			n = f.open(sym, i, at, day, e.Flags&market.FlagHistory != 0)
 			if effects[i].Has(market.EffectVolume) {
 				n.bar.Volume, n.bar.Turnover = t.size, t.turnover
 			}
@@ -202,8 +202,9 @@ func (m *Machine) bounds(i int, at market.Time, day *market.Day) (start, end mar
 }
 
 // open begins the bar that holds a time, or a delta when that bar may be in the store: of those that start before the floor, all
-// that are not closed yet are in memory.
-func (f *Feed) open(sym *symbol, i int, at market.Time, day *market.Day) *node {
+// that are not closed yet are in memory. What a file brings has a clock of its own, which says nothing about when bars of that time
+// were closed, so that before the floor it makes deltas only; and a file may have been ahead of a feed.
+func (f *Feed) open(sym *symbol, i int, at market.Time, day *market.Day, past bool) *node {
 	s := &sym.series[i]
 	start, end := f.m.bounds(i, at, day)
 	n := f.m.take()
@@ -212,7 +213,7 @@ func (f *Feed) open(sym *symbol, i int, at market.Time, day *market.Day) *node {
 	n.bar.Interval = f.m.intervals[i].Interval
 	n.bar.Start, n.bar.End = start, end
 	n.bar.Gappy = f.gappy(sym, start, end)
-	if start < s.floor && f.passed(end) {
+	if start < s.floor && (past || f.passed(end) || start < s.gone) {
 		n.delta, n.bar.Final = true, true
 		f.m.deltas[deltaKey{s, start}] = n
 		return n
@@ -272,7 +273,7 @@ func (f *Feed) Load(b market.Bar) error {
 		}
 		s := &f.symbol(b.Symbol).series[i]
 		if b.Final {
-			s.floor = max(s.floor, b.End)
+			s.leave(b.End)
 			f.clock = max(f.clock, b.End+f.m.grace) // else it would not be final
 			return nil
 		}

@@ -21,6 +21,12 @@ type series struct {
 	// floor divides what is known: a bar that starts at it or later, and is not in memory, does not exist. One that starts
 	// earlier may be in the store.
 	floor market.Time
+	gone  market.Time // end of the latest bar that has left memory, or was never in it: whatever feed closed it
+}
+
+// leave notes that a bar with an end is in the store only.
+func (s *series) leave(end market.Time) {
+	s.floor, s.gone = max(s.floor, end), max(s.gone, end)
 }
 
 // node is a bar in memory. It is in exactly one of: a series and the queue of its feed; the deltas of its machine; the free list.

@@ -3,6 +3,7 @@ package market
 import (
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // Entry returns the bar as an entry of KindBar: what a file that holds bars puts on the tape. Turnover, and which trades it
@@ -62,3 +63,9 @@ func (v Interval) Short() string {
 	}
 	return strconv.Itoa(v.N) + unit
 }
+
+// ImportFeed begins the names of the feeds on the tape that are files: each has one of its own, made of what is in it.
+const ImportFeed = "import-"
+
+// IsImport reports whether a feed is a file that was imported, and so nothing that could bring a symbol live.
+func IsImport(feed string) bool { return strings.HasPrefix(feed, ImportFeed) }

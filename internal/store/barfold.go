@@ -104,7 +104,7 @@ func (f *fold) loadBars(ctx context.Context) (err error) {
 	for name := range clocks {
 		f.feed(name)
 	}
-	if err := f.loadOpen(ctx); err != nil {
+	if err := f.loadOpen(ctx, clocks); err != nil {
 		return err
 	}
 	if err := f.loadGaps(ctx); err != nil {
@@ -122,7 +122,7 @@ func (f *fold) loadBars(ctx context.Context) (err error) {
 }
 
 // loadOpen loads the bars that are not final, and the newest final one of each symbol and interval.
-func (f *fold) loadOpen(ctx context.Context) error {
+func (f *fold) loadOpen(ctx context.Context, clocks map[string]sql.NullInt64) error {
 	bySymbol := make(map[int64]*symbolState, len(f.symbols))
 	for _, st := range f.symbols {
 		bySymbol[st.id] = st
@@ -130,16 +130,17 @@ func (f *fold) loadOpen(ctx context.Context) error {
 	for _, where := range []string{
 		"bar_rows b WHERE final = 0 ORDER BY symbol, interval, start",
 		"symbols s CROSS JOIN intervals i CROSS JOIN bar_rows b WHERE b.symbol = s.id AND b.interval = i.seconds AND final = 1" +
-			" AND b.start = (SELECT max(start) FROM bar_rows m WHERE m.symbol = s.id AND m.interval = i.seconds)",
+			" AND b.start = (SELECT start FROM bar_rows m WHERE m.symbol = s.id AND m.interval = i.seconds AND m.final = 1" +
+			" ORDER BY start DESC LIMIT 1)",
 	} {
-		if err := f.loadSome(ctx, "SELECT "+barRead+" FROM "+where, bySymbol); err != nil {
+		if err := f.loadSome(ctx, "SELECT "+barRead+" FROM "+where, bySymbol, clocks); err != nil {
 			return fmt.Errorf("read open bars: %w", mark(err))
 		}
 	}
 	return nil
 }
 
-func (f *fold) loadSome(ctx context.Context, query string, bySymbol map[int64]*symbolState) error {
+func (f *fold) loadSome(ctx context.Context, query string, bySymbol map[int64]*symbolState, clocks map[string]sql.NullInt64) error {
 	rows, err := f.writer.conn.QueryContext(ctx, query)
 	if err != nil {
 		return err
@@ -157,7 +158,11 @@ func (f *fold) loadSome(ctx context.Context, query string, bySymbol map[int64]*s
 		}
 		b.Symbol = st.symbol
 		b.Gappy = b.Gappy && b.Final // loadGaps marks the others again, so that they know by which gap
-		if err := f.feed(st.listing.Feed).Load(b); err != nil {
+		feed := st.listing.Feed
+		if b.Final && int64(b.End) > clocks[feed].Int64 {
+			feed = "" // a file was ahead of the feed, whose clock must not follow it
+		}
+		if err := f.feed(feed).Load(b); err != nil {
 			return fmt.Errorf("%w: %w", err, ErrCorrupt)
 		}
 	}

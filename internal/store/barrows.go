@@ -2,9 +2,7 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"database/sql/driver"
-	"errors"
 	"fmt"
 
 	"tapedeck/internal/candle"
@@ -215,15 +213,4 @@ func readBars(ctx context.Context, q querier, dst []market.Bar, symbol market.Sy
 		return dst, fmt.Errorf("read bars of %s: %w", symbol, mark(err))
 	}
 	return dst, nil
-}
-
-// readBar returns the stored bar with a start, or the zero Bar.
-func readBar(ctx context.Context, q querier, id int64, of *market.Bar) (market.Bar, error) {
-	b := market.Bar{Symbol: of.Symbol, Interval: of.Interval}
-	_, err := scanBar(q.QueryRowContext(ctx, "SELECT "+barRead+" FROM bar_rows b WHERE symbol = ? AND interval = ? AND start = ?",
-		id, intervalID(of.Interval), int64(of.Start)), &b)
-	if errors.Is(err, sql.ErrNoRows) {
-		return market.Bar{}, nil
-	}
-	return b, err
 }

@@ -1,9 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"tapedeck/internal/candle"
 	"tapedeck/internal/market"
@@ -48,29 +52,72 @@ func hasDelta(changes []candle.Change) bool {
 // merge lays deltas over what is stored.
 func (w *writer) merge(ctx context.Context, b *batch, changes []candle.Change, late []gap) ([]candle.Change, []gap, error) {
 	out := make([]candle.Change, 0, len(changes))
-	for _, c := range changes {
-		if c.Delta {
-			id := b.id(c.Bar.Symbol)
-			stored, err := readBar(ctx, w.conn, id, &c.Bar)
-			if err != nil {
-				return nil, nil, err
-			}
-			whole, err := candle.Merge(stored, c.Bar)
-			if err != nil {
-				late = append(late, gap{
-					Gap: market.Gap{
-						Symbol: c.Bar.Symbol, From: c.Bar.OpenAt, To: c.Bar.CloseAt,
-						Reason: fmt.Sprintf("late trades are not in the bar: %v", err),
-					},
-					cause: causeStore, symbol: id, lost: c.Bar.Count, position: b.place.position, through: b.place.position,
-				})
-				continue
-			}
-			c.Bar = whole
+	deltas := make([]candle.Change, 0, len(changes))
+	for i := range changes {
+		if changes[i].Delta {
+			deltas = append(deltas, changes[i])
+		} else {
+			out = append(out, changes[i])
 		}
+	}
+	// In the order of the file, so that one look tells where the next stored bar is: a file of the past makes thousands of deltas
+	// where nothing is stored.
+	slices.SortStableFunc(deltas, func(x, y candle.Change) int {
+		return cmp.Or(cmp.Compare(b.id(x.Bar.Symbol), b.id(y.Bar.Symbol)),
+			cmp.Compare(intervalID(x.Bar.Interval), intervalID(y.Bar.Interval)), cmp.Compare(x.Bar.Start, y.Bar.Start))
+	})
+	var next nextBar
+	for _, c := range deltas {
+		id := b.id(c.Bar.Symbol)
+		stored, err := next.at(ctx, w.next, id, &c.Bar)
+		if err != nil {
+			return nil, nil, err
+		}
+		whole, err := candle.Merge(stored, c.Bar)
+		if err != nil {
+			late = append(late, gap{
+				Gap: market.Gap{
+					Symbol: c.Bar.Symbol, From: c.Bar.OpenAt, To: c.Bar.CloseAt,
+					Reason: fmt.Sprintf("late trades are not in the bar: %v", err),
+				},
+				cause: causeStore, symbol: id, lost: c.Bar.Count, position: b.place.position, through: b.place.position,
+			})
+			continue
+		}
+		c.Bar = whole
 		out = append(out, c)
 	}
 	return out, late, nil
+}
+
+// nextQuery is what nextBar asks.
+const nextQuery = "SELECT " + barRead + " FROM bar_rows b WHERE symbol = ? AND interval = ? AND start >= ? ORDER BY start LIMIT 1"
+
+// nextBar finds stored bars in the order of the file. It knows of one that there is none before it.
+type nextBar struct {
+	id, interval int64
+	from         market.Time // nothing is stored from here on, and before the start of bar
+	bar          market.Bar
+	none         bool // there is no bar from here on
+}
+
+// at returns the stored bar of the symbol, interval and start of another, or the zero Bar.
+func (n *nextBar) at(ctx context.Context, q *sql.Stmt, id int64, of *market.Bar) (market.Bar, error) {
+	interval := intervalID(of.Interval)
+	if n.id != id || n.interval != interval || of.Start < n.from || !n.none && of.Start > n.bar.Start {
+		*n = nextBar{id: id, interval: interval, from: of.Start, bar: market.Bar{Symbol: of.Symbol, Interval: of.Interval}}
+		_, err := scanBar(q.QueryRowContext(ctx, id, interval, int64(of.Start)), &n.bar)
+		if errors.Is(err, sql.ErrNoRows) {
+			n.none = true
+		} else if err != nil {
+			n.id = 0
+			return market.Bar{}, err
+		}
+	}
+	if n.none || n.bar.Start != of.Start {
+		return market.Bar{}, nil
+	}
+	return n.bar, nil
 }
 
 // fillBars fills a bulk with the bars that are final, or with those that are not.

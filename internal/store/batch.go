@@ -98,6 +98,8 @@ func (f *fold) load(ctx context.Context) error {
 		if l, ok := f.store.Latest(st.symbol); ok {
 			st.listing = l
 		}
+		st.trades.goOn(&st.listing.LastTrade, st.listing.TradeSeq)
+		st.quotes.goOn(&st.listing.LastQuote, st.listing.QuoteSeq)
 		f.symbols[st.symbol] = st
 		f.lastID = max(f.lastID, st.id)
 	}
@@ -270,7 +272,7 @@ func (f *fold) tick(ctx context.Context, rec *tape.Record, feed *candle.Feed, n 
 	}
 	var t tick
 	t.set(n, e, id)
-	if r := st.series(e.Kind); r.count > 0 && t.seq <= r.newest {
+	if r := st.series(e.Kind); r.count > 0 && t.seq <= r.highest {
 		twice := r.holds(&t)
 		if !twice {
 			if twice, err = f.writer.has(ctx, e.Kind, st.id, &t); err != nil {
@@ -282,7 +284,9 @@ func (f *fold) tick(ctx context.Context, rec *tape.Record, feed *candle.Feed, n 
 			return nil
 		}
 	}
-	st.listing.Feed = rec.Feed
+	if e.Flags&market.FlagHistory == 0 || st.listing.Feed == "" || market.IsImport(st.listing.Feed) {
+		st.listing.Feed = rec.Feed
+	}
 	if err := f.ledger.tick(ctx, st, rec.Feed, e); err != nil {
 		return err
 	}

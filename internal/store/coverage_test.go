@@ -263,7 +263,7 @@ func migrated(t *testing.T, src *tapetest.Memory) *Store {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	edit(t, o.Path, "DROP VIEW archive", "DROP TABLE archived", "DROP TABLE archive_removed", "DROP TABLE imported_bar_rows", "DROP VIEW imported_bars", "DROP TABLE coverage_rows", "DROP TABLE late_rows",
+	edit(t, o.Path, "DROP VIEW archive", "DROP TABLE archived", "DROP TABLE archive_removed", "DROP TABLE imported_bar_rows", "DROP TABLE imported_intervals", "DROP VIEW imported_bars", "DROP TABLE coverage_rows", "DROP TABLE late_rows",
 		"PRAGMA user_version = 1000")
 	return mustOpen(t, o)
 }

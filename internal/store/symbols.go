@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -14,8 +15,10 @@ import (
 type series struct {
 	count       int64       // rows
 	first, last market.Time // smallest and largest event time; of no rows, 0
-	newest      int64       // seq of the last one that arrived
+	newest      int64       // seq of the one that latest and listings show
 	newestTime  market.Time // its event time
+	past        bool        // it is of the past, for there is none that came live
+	highest     int64       // largest seq that there may be
 
 	// Of the transaction that is being put together:
 	rows   []tick
@@ -37,10 +40,32 @@ func (r *series) add(e *market.Entry, t tick, p *rowPool) {
 	if r.count == 0 || e.Event > r.last {
 		r.last = e.Event
 	}
-	if r.count == 0 || t.seq >= r.newest {
-		r.newest, r.newestTime, r.entry = t.seq, e.Event, e
+	if r.isNewer(e, t.seq) {
+		r.newest, r.newestTime, r.entry, r.past = t.seq, e.Event, e, e.Flags&market.FlagHistory != 0
 	}
+	r.highest = max(r.highest, t.seq)
 	r.count++
+}
+
+// isNewer reports whether a tick is to be shown as the newest from now on. Of ticks that came live that is the last one; those of
+// the past count only while there are no others, and of them the one with the latest time does.
+func (r *series) isNewer(e *market.Entry, seq int64) bool {
+	past := e.Flags&market.FlagHistory != 0
+	switch {
+	case r.count == 0:
+		return true
+	case past != r.past:
+		return r.past
+	case past:
+		return e.Event > r.newestTime || e.Event == r.newestTime && seq > r.newest
+	}
+	return seq >= r.newest
+}
+
+// goOn takes over what the file knows: the newest tick, and the largest number.
+func (r *series) goOn(newest *market.Entry, seq uint64) {
+	r.past = newest.Flags&market.FlagHistory != 0
+	r.highest = int64(min(seq, math.MaxInt64))
 }
 
 // holds reports whether a tick with this key waits to be written.

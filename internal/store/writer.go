@@ -14,6 +14,7 @@ import (
 type writer struct {
 	conn *sql.Conn
 	kept []market.Interval // of bars
+	next *sql.Stmt         // nextQuery
 
 	trades, quotes, forms, symbols, feeds, openBars, finalBars, imported, gaps, place, epochs, coverage, late *bulk
 }
@@ -56,6 +57,9 @@ func newWriter(ctx context.Context, s *Store) (*writer, error) {
 		}
 		return nil
 	})
+	if err == nil {
+		w.next, err = conn.PrepareContext(ctx, nextQuery)
+	}
 	if err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
@@ -69,6 +73,9 @@ func (w *writer) all() []*bulk {
 // Close gives the connection back.
 func (w *writer) Close() error {
 	var errs []error
+	if w.next != nil {
+		errs = append(errs, w.next.Close())
+	}
 	errs = append(errs, w.conn.Raw(func(any) error {
 		for _, b := range w.all() {
 			if b != nil {
