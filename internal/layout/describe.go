@@ -43,6 +43,17 @@ func (r *Reader) Layout() Description {
 	return d
 }
 
+// Symbol returns the symbol of all rows, "" when each names its own.
+func (r *Reader) Symbol() market.Symbol {
+	if r.layout.has(fSymbol) || r.layout.series != nil {
+		return ""
+	}
+	return r.dec.symbol
+}
+
+// Unwanted returns a few of the symbols that the rows named, and that Options.Only does not have.
+func (r *Reader) Unwanted() []market.Symbol { return r.dec.unwanted }
+
 // meaningOf says in words what a column was taken for.
 func (r *Reader) meaningOf(i int, names [fields]string) string {
 	l := r.layout

@@ -2,17 +2,17 @@
 //
 //	replay:///data/trades.csv.gz?symbol=SPY&speed=10&loop=true&jitter=0.5
 //
-// The path is absolute after three slashes, relative to the working directory after two; it may be percent-encoded. The file is a
-// table: CSV or the like with commas, semicolons, tabs or bars, plain or gzip, with or without a header. What its columns mean
-// is found by their names (see meaning) or said by map=. Digits are kept as they are, times to the nanosecond.
+// The path is absolute after three slashes, relative to the working directory after two; it may be percent-encoded. The file is
+// whatever package layout reads: CSV and its kin, JSON lines or Parquet, packed or not, with or without a header. Bars are played
+// as trades of their close. Digits are kept as they are, times to the nanosecond.
 //
 // The parameters:
 //
 //	symbol   name of the instrument when the file has no column for it (default: from the file's name); otherwise the symbols to
 //	         play, separated by commas
 //	map      what columns mean, by name or number: map=time=ts,price=px,size=3; "size=" means that there is none
-//	tz       zone of times that do not say theirs, such as America/New_York (default UTC)
-//	dates    mdy or dmy: how 03/04/2024 is to be read
+//	tz       zone of times that do not say theirs, such as America/New_York (default: the layout's own, else UTC)
+//	dates    mdy or dmy: how 03/04/2024 is to be read (default: as the rows tell)
 //	speed    how much faster than recorded, such as 10, or max (default 1)
 //	delay    fixed time between rows, such as 50ms, instead of the recorded one
 //	jitter   0 to 1: how much times between rows vary at random (default 0)
@@ -20,9 +20,8 @@
 //	loop     true plays the file again and again, each pass later by the length of the file, so that time never runs back
 //	shift    now moves all times so that the first row is now; otherwise they are kept
 //
-// Times are taken from the column of the highest rank: nanoseconds (ts_ns, ts_event), the moment of the trade, any other time,
-// the arrival. Rows in the order of the file are ticks in that order, whatever their times. A row that can't be used is left
-// out, logged once for each kind of problem, counted, and marked on the tape by a gap that names its line.
+// Rows in the order of the file are ticks in that order, whatever their times. A row that can't be used is left out, logged once for
+// each kind of problem, counted, and marked on the tape by a gap that names its line.
 //
 // The feed remembers on the tape which row was last: a replay that was killed goes on with the next, and one that came to its
 // end stays there, unless the file or the parameters that choose its rows have changed. With shift=now it begins anew.
@@ -37,6 +36,7 @@ import (
 	"time"
 
 	"tapedeck/internal/feed"
+	"tapedeck/internal/layout"
 	"tapedeck/internal/market"
 )
 
@@ -83,12 +83,8 @@ func Adapter() feed.Adapter {
 // config is a URL that was read.
 type config struct {
 	path    string
-	venue   string
-	symbol  market.Symbol          // of rows that do not name theirs
-	only    map[market.Symbol]bool // nil is all
-	mapping map[field]string
-	clock   clockwork
-	speed   float64 // 0 is as fast as possible
+	layout  layout.Options // all but the name of the file
+	speed   float64        // 0 is as fast as possible
 	delay   time.Duration
 	delayed bool
 	jitter  float64
@@ -99,7 +95,8 @@ type config struct {
 }
 
 func parse(u *feed.URL) (*config, error) {
-	c := &config{path: filepath.FromSlash(u.Target), venue: u.Venue}
+	c := &config{path: filepath.FromSlash(u.Target)}
+	c.layout = layout.Options{Venue: u.Venue, OneVenue: true, Closes: true}
 	if c.path == "" {
 		return nil, feed.Permanent(fmt.Errorf("%w: %s names no file; want replay:///path/to/trades.csv", feed.ErrURL, u))
 	}
@@ -107,7 +104,7 @@ func parse(u *feed.URL) (*config, error) {
 	if err = c.parseSymbols(u); err != nil {
 		return nil, err
 	}
-	if c.mapping, err = parseMap(u); err != nil {
+	if c.layout.Map, err = parseMap(u); err != nil {
 		return nil, err
 	}
 	if err = c.parseTimes(u); err != nil {
@@ -133,6 +130,7 @@ func parse(u *feed.URL) (*config, error) {
 // parseSymbols reads symbol=. Without it a file that names no symbols has that of its own name: trades.csv.gz is TRADES.
 func (c *config) parseSymbols(u *feed.URL) error {
 	names := u.List("symbol")
+	venue := c.layout.Venue
 	if len(names) == 0 {
 		base, _, _ := strings.Cut(filepath.Base(c.path), ".")
 		stem := strings.Map(func(r rune) rune {
@@ -141,27 +139,26 @@ func (c *config) parseSymbols(u *feed.URL) error {
 			}
 			return '_'
 		}, base)
-		s, err := market.NewSymbol(c.venue, stem[:min(len(stem), market.MaxSymbol-len(c.venue)-1)])
+		s, err := market.NewSymbol(venue, stem[:min(len(stem), market.MaxSymbol-len(venue)-1)])
 		if err != nil {
-			s, err = market.NewSymbol(c.venue, "FILE")
+			s, err = market.NewSymbol(venue, "FILE")
 		}
-		c.symbol = s
+		c.layout.Symbol = s
 		return err
 	}
-	c.only = make(map[market.Symbol]bool, len(names))
 	for _, name := range names {
-		s, err := market.NewSymbol(c.venue, name)
+		s, err := market.NewSymbol(venue, name)
 		if err != nil {
 			return feed.Permanent(fmt.Errorf("%w: symbol: %w", feed.ErrURL, err))
 		}
-		c.only[s] = true
-		c.symbol = s
+		c.layout.Only = append(c.layout.Only, s)
+		c.layout.Symbol = s
 	}
 	return nil
 }
 
 // parseMap reads map=time=ts_ns,price=px.
-func parseMap(u *feed.URL) (map[field]string, error) {
+func parseMap(u *feed.URL) (map[string]string, error) {
 	parts := u.List("map")
 	if len(parts) == 0 {
 		if u.Has("map") {
@@ -169,49 +166,37 @@ func parseMap(u *feed.URL) (map[field]string, error) {
 		}
 		return nil, nil
 	}
-	names := fieldNames()
-	mapping := make(map[field]string, len(parts))
+	mapping := make(map[string]string, len(parts))
 	for _, part := range parts {
 		name, column, ok := strings.Cut(part, "=")
 		if !ok {
 			return nil, u.Errorf("map", strconv.Quote(part)+" is not meaning=column, such as time=ts")
 		}
-		found := fields
-		for f, known := range names {
-			if canonical(known) == canonical(name) {
-				found = field(f)
-			}
+		meaning, err := layout.Meaning(name)
+		if err != nil {
+			return nil, u.Errorf("map", err.Error())
 		}
-		if found == fields {
-			return nil, u.Errorf("map", fmt.Sprintf("%s is not one of %s", name, strings.Join(names[:], ", ")))
-		}
-		if _, twice := mapping[found]; twice {
+		if _, twice := mapping[meaning]; twice {
 			return nil, u.Errorf("map", name+" is given twice")
 		}
-		mapping[found] = strings.TrimSpace(column)
+		mapping[meaning] = strings.TrimSpace(column)
 	}
 	return mapping, nil
 }
 
 func (c *config) parseTimes(u *feed.URL) error {
-	c.clock.zone = time.UTC
 	if tz := u.Get("tz"); tz != "" {
 		zone, err := time.LoadLocation(tz)
 		if err != nil || tz == "Local" {
 			return u.Errorf("tz", "is not a time zone such as America/New_York")
 		}
-		c.clock.zone = zone
+		c.layout.Zone = zone
 	}
-	switch u.Get("dates") {
-	case "mdy":
-		c.clock.order = monthFirst
-	case "dmy":
-		c.clock.order = dayFirst
-	case "":
-	default:
-		return u.Errorf("dates", "want mdy or dmy")
+	switch c.layout.Dates = u.Get("dates"); c.layout.Dates {
+	case "", "mdy", "dmy":
+		return nil
 	}
-	return nil
+	return u.Errorf("dates", "want mdy or dmy")
 }
 
 func (c *config) parsePace(u *feed.URL) error {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tapedeck/internal/feed"
+	"tapedeck/internal/layout"
 	"tapedeck/internal/market"
 )
 
@@ -22,15 +23,15 @@ type source struct {
 
 	place   place
 	shift   market.Time // of all times of this pass
-	decoder *decoder
+	rows    *layout.Reader
 	logged  map[string]bool // kinds of problems that have been logged
 	usable  uint64          // rows that gave a tick, in this run
-	firstly *rowError       // first row that could not be used, in this run
+	firstly *layout.Reject  // first row that could not be used, in this run
 	skipped skipped
 
-	played   uint64       // rows up to the last in the batch, or the last that was marked
-	next     market.Entry // the row at hand
-	received market.Time  // when it was due
+	played   uint64         // rows up to the last in the batch, or the last that was marked
+	next     []market.Entry // of the row at hand
+	received market.Time    // when it was due
 	batch    []market.Entry
 	offset   []byte
 
@@ -53,7 +54,7 @@ type span struct {
 // skipped are rows in a row that could not be used, which become one gap.
 type skipped struct {
 	n     int
-	first *rowError
+	first *layout.Reject
 }
 
 var (
@@ -102,12 +103,11 @@ func (s *source) Run(ctx context.Context, sink feed.Sink) error {
 	s.batch = make([]market.Entry, 0, maxGroup+2)
 	s.rng = rand.New(rand.NewPCG(s.config.seed, s.place.pass))
 	for {
-		t, err := openTable(f, s.config)
-		if err != nil {
-			return err
+		rows, err := openRows(f, s.config)
+		if err == nil {
+			err = s.play(ctx, sink, rows)
 		}
-		err = s.play(ctx, sink, t)
-		t.close()
+		_ = f.Close() // It was only read.
 		if err != nil {
 			return err
 		}
@@ -139,9 +139,9 @@ func (s *source) finish() error {
 	switch {
 	case s.firstly != nil:
 		return feed.Permanent(fmt.Errorf("%s: no row can be used: %w", s.config.path, s.firstly))
-	case len(s.decoder.seen) > 0:
-		names := make([]string, len(s.decoder.seen))
-		for i, symbol := range s.decoder.seen {
+	case len(s.rows.Unwanted()) > 0:
+		names := make([]string, len(s.rows.Unwanted()))
+		for i, symbol := range s.rows.Unwanted() {
 			names[i] = symbol.Name()
 		}
 		return feed.Permanent(fmt.Errorf("%s: no row is of the symbol that symbol= asks for; the file has %s",
@@ -166,9 +166,9 @@ func (s *source) nextPass() error {
 }
 
 // play plays the rest of a pass.
-func (s *source) play(ctx context.Context, sink feed.Sink, t *table) error {
-	s.decoder = newDecoder(t.layout, s.config)
-	if n := t.layout.passed; n > 0 && s.start.Log != nil && s.place.pass == 0 {
+func (s *source) play(ctx context.Context, sink feed.Sink, rows *layout.Reader) error {
+	s.rows = rows
+	if n := rows.Layout().Passed; n > 0 && s.start.Log != nil && s.place.pass == 0 {
 		s.start.Log.InfoContext(ctx, "lines before the header are passed over", "file", s.config.path, "lines", n)
 	}
 	if !s.config.now {
@@ -176,66 +176,68 @@ func (s *source) play(ctx context.Context, sink feed.Sink, t *table) error {
 	} else if s.place.pass > 0 {
 		s.shift += s.place.span
 	}
-	for row := uint64(0); ; row++ {
-		fields, err := t.rows.next()
+	for {
+		entries, reject, err := rows.NextRow(s.next[:0])
+		s.next = entries
 		switch {
 		case errors.Is(err, io.EOF):
 			if s.skipped.n > 0 && s.prev != 0 {
 				s.mark(s.prev)
 			}
 			return s.flush(ctx, sink)
-		case err != nil && !errors.Is(err, errQuote):
+		case err != nil:
 			if err := s.flush(ctx, sink); err != nil {
 				return err
 			}
-			return feed.Permanent(fmt.Errorf("%s: after line %d: %w", s.config.path, t.rows.line, unpackError(err)))
-		case row%maxGroup == 0 && ctx.Err() != nil:
+			return feed.Permanent(fmt.Errorf("%s: after line %d: %w", s.config.path, rows.Line(), err))
+		case rows.Row()%maxGroup == 0 && ctx.Err() != nil:
 			return ctx.Err()
-		case row < s.place.rows:
+		case rows.Row() <= s.place.rows:
 			continue // Played before a restart.
 		}
-		if err := s.row(ctx, sink, fields, err, t.rows.line); err != nil {
+		if err := s.row(ctx, sink, reject); err != nil {
 			return err
 		}
 	}
 }
 
-// row plays one row: it waits until it is due and adds it to the batch.
-func (s *source) row(ctx context.Context, sink feed.Sink, fields [][]byte, broken error, line int) error {
-	e := &s.next
-	wanted, problem := false, (*rowError)(nil)
-	if broken != nil {
-		problem = &rowError{line: line, problem: broken.Error()}
-	} else {
-		wanted, problem = s.decoder.decode(fields, line, e)
-	}
-	if !wanted {
-		if problem != nil {
-			s.reject(ctx, sink, problem)
+// row plays one row: it waits until it is due and adds it to the batch. Its entries are pushed together, so that the offset never
+// stands within it.
+func (s *source) row(ctx context.Context, sink feed.Sink, reject *layout.Reject) error {
+	if len(s.next) == 0 {
+		if reject != nil {
+			s.reject(ctx, sink, reject)
 		}
 		s.place.rows++
 		return nil
 	}
 	s.usable++
+	event := s.next[0].Event
 	if s.place.first == 0 {
-		s.place.first, s.place.last = e.Event, e.Event
+		s.place.first, s.place.last = event, event
 		if s.config.now {
-			s.shift = market.FromStd(time.Now()) - e.Event
+			s.shift = market.FromStd(time.Now()) - event
 		}
 	}
-	s.place.last = max(s.place.last, e.Event)
-	e.Event += s.shift
-	if err := s.wait(ctx, sink, e.Event); err != nil {
+	s.place.last = max(s.place.last, event)
+	event += s.shift
+	if err := s.wait(ctx, sink, event); err != nil {
 		return err
 	}
 	s.place.rows++
 	if s.skipped.n > 0 {
-		s.mark(e.Event)
+		s.mark(event)
 	}
-	e.Received = s.received
-	s.batch = append(s.batch, *e)
+	for i := range s.next {
+		s.next[i].Event += s.shift
+		s.next[i].Received = s.received
+	}
+	s.batch = append(s.batch, s.next...)
 	s.played = s.place.rows
-	s.prev = e.Event
+	s.prev = event
+	if reject != nil {
+		s.reject(ctx, sink, reject) // one cell of a wide table
+	}
 	if len(s.batch) >= maxGroup {
 		return s.flush(ctx, sink)
 	}
@@ -308,7 +310,7 @@ func (s *source) flush(ctx context.Context, sink feed.Sink) error {
 }
 
 // reject counts a row that can't be used, and logs the first of its kind.
-func (s *source) reject(ctx context.Context, sink feed.Sink, problem *rowError) {
+func (s *source) reject(ctx context.Context, sink feed.Sink, problem *layout.Reject) {
 	sink.Dropped(reasonBadRow, 1)
 	if s.firstly == nil {
 		s.firstly = problem
@@ -317,8 +319,8 @@ func (s *source) reject(ctx context.Context, sink feed.Sink, problem *rowError) 
 		s.skipped.first = problem
 	}
 	s.skipped.n++
-	if !s.logged[problem.problem] && s.start.Log != nil {
-		s.logged[problem.problem] = true
+	if !s.logged[problem.Problem] && s.start.Log != nil {
+		s.logged[problem.Problem] = true
 		s.start.Log.WarnContext(ctx, "row left out; others like it are only counted", "file", s.config.path, "error", problem)
 	}
 }
@@ -336,9 +338,7 @@ func (s *source) mark(until market.Time) {
 		reason = "row left out: " + reason
 	}
 	e := market.Entry{Kind: market.KindGap, Event: min(from, until), Until: max(from, until), Received: s.received, Text: reason}
-	if !s.decoder.layout.has(fSymbol) {
-		e.Symbol = s.decoder.symbol
-	}
+	e.Symbol = s.rows.Symbol()
 	s.batch = append(s.batch, e)
 	s.played = s.place.rows
 	s.skipped = skipped{}
