@@ -34,8 +34,9 @@ type barMaker struct {
 	until  tape.Position // the last of loaded
 
 	// Guarded by the hub's lock.
-	log  []recordBars // by position
-	size int          // events in the log
+	log   []recordBars  // by position
+	size  int           // events in the log
+	since tape.Position // from here on the log has all bars
 }
 
 // recordBars are the bars that one record caused.
@@ -154,6 +155,9 @@ func (m *barMaker) trim() {
 		m.size -= len(m.log[drop].events)
 		drop++
 	}
+	if drop > 0 {
+		m.since = max(m.since, m.log[drop].pos)
+	}
 	clear(m.log[:drop])
 	m.log = m.log[drop:]
 }
@@ -173,7 +177,7 @@ func (m *barMaker) recall(b *block) {
 // it (see hub.read).
 func (g *Gateway) rebuild(ctx context.Context, before tape.Position) {
 	defer close(g.hub.rebuilt)
-	log, size, err := g.barsBefore(ctx, before)
+	log, size, whole, err := g.barsBefore(ctx, before)
 	if err != nil {
 		if ctx.Err() == nil {
 			g.opt.Logger.Warn("the bars of earlier records can't be made again: who goes on from there gets none", "error", err)
@@ -183,32 +187,35 @@ func (g *Gateway) rebuild(ctx context.Context, before tape.Position) {
 	h := g.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if whole && h.bars.since == before {
+		h.bars.since = 1
+	}
 	h.bars.log = append(log, h.bars.log...)
 	h.bars.size += size
 	h.bars.trim()
 }
 
-// barsBefore reads the tape up to a position, and returns the bars that its records caused and their number. Bars that had begun before
-// what is read are left out: some of their trades are missing.
-func (g *Gateway) barsBefore(ctx context.Context, before tape.Position) (log []recordBars, size int, err error) {
+// barsBefore reads the tape up to a position, and returns the bars that its records caused and their number, and whether it read the tape
+// from its very beginning. Bars that had begun before what is read are left out: some of their trades are missing.
+func (g *Gateway) barsBefore(ctx context.Context, before tape.Position) (log []recordBars, size int, whole bool, err error) {
 	pos, err := g.rebuildFrom(ctx, before)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, false, err
 	}
 	m, err := g.newMachine()
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, false, err
 	}
 	bm := &barMaker{machine: m}
-	whole := pos <= 1                     // the tape is read from its very beginning
+	whole = pos <= 1
 	begin := make(map[string]market.Time) // the first time of each feed
 	var records []*tape.Record
 	for pos < before {
 		if records, err = g.opt.Tape.Read(ctx, pos, records[:0]); err != nil {
-			return nil, 0, fmt.Errorf("read the tape at %d: %w", pos, err)
+			return nil, 0, false, fmt.Errorf("read the tape at %d: %w", pos, err)
 		}
 		if len(records) == 0 {
-			return log, size, nil
+			return log, size, whole, nil
 		}
 		for _, rec := range records {
 			pos = rec.Through + 1
@@ -233,7 +240,7 @@ func (g *Gateway) barsBefore(ctx context.Context, before tape.Position) (log []r
 			}
 		}
 	}
-	return log, size, nil
+	return log, size, whole, nil
 }
 
 // rebuildFrom returns the position from which bars are made again.

@@ -68,9 +68,13 @@ func (s *session) obey(ctx context.Context, q inquiry) {
 			err = s.subscribe(ctx, r)
 		case "unsubscribe":
 			err = s.unsubscribe(r)
-		case "play", "pause", "resume", "seek", "speed", "live":
-			err = &refusal{code: 410, msg: fmt.Sprintf("action %q is not served", r.action)}
 		default:
+			if isOrder(r.action) {
+				if err = s.command(ctx, r.action, &r.order); err == nil {
+					return
+				}
+				break
+			}
 			err = fmt.Errorf("action %.40q is not known", r.action)
 		}
 	}
@@ -186,6 +190,9 @@ const mostDepartures = 32
 
 // depart decides where the stream goes on from with the next set.
 func (s *session) depart(ctx context.Context, r *request, next *subscriptions) error {
+	if s.play != nil || s.opening != nil && !next.empty() {
+		return s.departPlaying(ctx, r)
+	}
 	var from place
 	if r.from != nil {
 		var err error
@@ -235,7 +242,7 @@ func (s *session) unsubscribe(r *request) error {
 	for _, m := range s.mutes {
 		m.only.without(&gone)
 	}
-	if s.subs.empty() {
+	if s.subs.empty() && s.play == nil {
 		s.main, s.detours, s.mutes = stretch{}, nil, nil // the next subscription begins anew
 		s.lag(false)
 	}
@@ -281,19 +288,30 @@ func (g *Gateway) placeAt(ctx context.Context, b tape.Bounds, t market.Time) (pl
 	if err != nil {
 		return place{}, err
 	}
-	// A client's clock may be a little ahead of ours.
-	if t > market.FromStd(time.Now())+market.Minute {
-		newest, err := g.receivedAt(ctx, b.Last)
-		if err != nil {
-			return place{}, err
-		}
-		if t > newest {
-			return place{}, &refusal{code: 416, reason: "future", msg: "that time has not come yet"}
-		}
+	if err := g.hasCome(ctx, b, t); err != nil {
+		return place{}, err
 	}
 	if b.First > 1 && t < oldest {
 		return place{}, g.tooOld(ctx, b.First)
 	}
+	return g.placeOfTime(ctx, b, t)
+}
+
+// hasCome refuses a time that has not come yet. A client's clock may be a little ahead of ours, and so may the tape be.
+func (g *Gateway) hasCome(ctx context.Context, b tape.Bounds, t market.Time) error {
+	if t <= market.FromStd(time.Now())+market.Minute {
+		return nil
+	}
+	if b.Last >= b.First && b.Last > 0 {
+		if newest, err := g.receivedAt(ctx, b.Last); err != nil || t <= newest {
+			return err
+		}
+	}
+	return &refusal{code: 416, reason: "future", msg: "that time has not come yet"}
+}
+
+// placeOfTime finds the place before the first entry that was received at or after t, on a tape that is not empty.
+func (g *Gateway) placeOfTime(ctx context.Context, b tape.Bounds, t market.Time) (place, error) {
 	// The clock may have stepped back; then this is one of the places where the time was passed.
 	low, high := b.First, b.Last+1
 	for low < high {

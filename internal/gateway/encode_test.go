@@ -145,6 +145,9 @@ func FuzzClientMessage(f *testing.F) {
 		`{"action":"subscribe","trades":["*"],"from":{"cursor":"` + tape.Cursor{Position: 7, Index: 3}.String() + `"}}`,
 		`{"action":"subscribe","trades":["*"],"from":{"time":"2026-11-23T14:30:00Z"}}`,
 		`{"action":"unsubscribe","trades":["AAPL","BTC/USD"]}`,
+		`{"action":"play","from":"2026-11-23T14:30:00Z","to":1795444200,"speed":10}`, `{"action":"play","from":{"time":"2026-11-23"},"speed":"max"}`,
+		`{"action":"play","from":{"cursor":"` + tape.Cursor{Position: 1}.String() + `"}}`, `{"action":"seek","time":"2026-11-23T14:30:00Z"}`,
+		`{"action":"speed","speed":0.5}`, `{"action":"step","ticks":7}`, `{"action":"pause"}`, `{"action":"resume"}`, `{"action":"live"}`,
 		`[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]`, `{"a":1,"a":2}`, `{"action"`, "\xff", `{"action":"subscribe"}x`,
 	} {
 		f.Add([]byte(s))

@@ -52,7 +52,9 @@ func (h *hub) news() <-chan struct{} { return *h.woken.Load() }
 func (h *hub) start(listings []market.Listing, bars *barMaker, from tape.Position) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.bars = bars
+	if h.bars = bars; bars != nil {
+		bars.since = from
+	}
 	for i := range listings {
 		l := &listings[i]
 		id := h.names.enter(l.Symbol, l.Feed)

@@ -24,6 +24,7 @@ type request struct {
 	mode   string        // "every", "latest", or "" when it is not said
 	every  time.Duration // 0 when it is not said
 	from   *departure
+	order  order // what is asked of the time machine
 }
 
 // departure is where a client wants to go on from: behind a cursor, or at a time.
@@ -56,7 +57,12 @@ func parseRequest(packed bool, data []byte) (*request, error) {
 			return nil, err
 		}
 	}
-	if err := r.additions(o); err != nil {
+	if isOrder(r.action) {
+		err = r.command(o)
+	} else {
+		err = r.additions(o)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return r, nil

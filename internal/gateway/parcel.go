@@ -144,6 +144,7 @@ func (p *parcel) close(from int) {
 type scratch struct {
 	blocks   []*block
 	newest   newest
+	round    round
 	z        *websocket.Deflater
 	deflated []byte
 }

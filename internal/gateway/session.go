@@ -50,6 +50,8 @@ type session struct {
 	main    stretch    // where the session is
 	mutes   []mute     // symbols that the client has already up to a place that main has not reached
 	detours []*stretch // symbols that were asked for from an earlier place on; they come before main goes on
+	play    *play      // the past that the session is told; nil when it is live
+	opening *order     // a play that begins with the first subscription
 }
 
 // inquiry is a message of the client: what it asks for, or why it cannot be understood.
@@ -160,7 +162,7 @@ func (s *session) isFull() bool { return len(s.asked) > 0 || len(s.out) >= mostU
 
 // needsTape reports whether answering what was asked may take a while, because it looks something up on the tape.
 func (s *session) needsTape() bool {
-	return len(s.asked) > 0 && s.asked[0].request != nil && s.asked[0].request.from != nil
+	return len(s.asked) > 0 && s.asked[0].request != nil && (s.asked[0].request.needsPlaces() || s.opening != nil)
 }
 
 // answer does what the client asked for first.
@@ -208,16 +210,19 @@ func (s *session) leave(l *leave) {
 }
 
 // wantsTicks reports whether anything may be due to the client now or later.
-func (s *session) wantsTicks() bool { return s.end == nil && !s.subs.empty() }
+func (s *session) wantsTicks() bool { return s.end == nil && (!s.subs.empty() || s.play != nil) }
 
 // mayPart reports whether the session may say goodbye at shutdown: it has nothing more to send, or its client can ask for the rest, or
 // there is too much of it.
 func (s *session) mayPart() bool {
-	return !s.wantsTicks() || s.isCurrent() || s.behind || s.manner.cursors || s.manner.latest
+	return !s.wantsTicks() || s.isCurrent() || s.behind || s.manner.cursors || s.manner.latest || s.play != nil
 }
 
 // isCurrent reports whether the client has been sent all that it is due, as of the moment.
 func (s *session) isCurrent() bool {
+	if s.play != nil {
+		return !s.play.running && s.play.steps == 0
+	}
 	return len(s.detours) == 0 && uint64(s.main.at.pos) >= s.g.hub.end.Load()
 }
 
@@ -226,9 +231,12 @@ func (s *session) isCurrent() bool {
 func (s *session) compose(ctx context.Context, p *parcel, sc *scratch, tape bool) error {
 	p.reset()
 	var err error
-	if s.manner.latest {
+	switch {
+	case s.play != nil:
+		err = s.fillPlay(ctx, p, sc, tape)
+	case s.manner.latest:
 		s.fillNewest(p, sc)
-	} else {
+	default:
 		err = s.fill(ctx, p, sc, tape)
 	}
 	s.seal(p, sc)
@@ -248,7 +256,7 @@ func (s *session) seal(p *parcel, sc *scratch) {
 // hasPlace reports whether one place says what the client has got. It does not while symbols are caught up on from an earlier place, or
 // while the client has some up to a later one.
 func (s *session) hasPlace() bool {
-	return len(s.detours) == 0 && !slices.ContainsFunc(s.mutes, func(m mute) bool { return s.main.at.before(m.until) })
+	return !s.play.isPast() && len(s.detours) == 0 && !slices.ContainsFunc(s.mutes, func(m mute) bool { return s.main.at.before(m.until) })
 }
 
 // cursor returns the place that the session is at.
@@ -265,6 +273,17 @@ func (s *session) told() string {
 // paced sets when the next round of mode latest is due. Sessions with the same interval are due at the same moments, so that they share
 // what is built for one of them.
 func (s *session) paced(now time.Time) { s.due = now.Truncate(s.every).Add(s.every) }
+
+// quiet returns until when nothing is to be built for the session, by its pace; zero when it has none.
+func (s *session) quiet() time.Time {
+	switch {
+	case s.play != nil:
+		return s.play.wake
+	case s.manner.latest:
+		return s.due
+	}
+	return time.Time{}
+}
 
 // duties does what time asks for: heartbeats and pings. It must be called again at the time that it returns or soon after.
 func (s *session) duties(now time.Time) (next time.Time) {

@@ -295,7 +295,7 @@ func (c *conn) work(ctx context.Context, sc *scratch) {
 		case err == nil:
 			if len(p.bytes()) > 0 {
 				c.brought = p
-			} else if c.standing() == from && !c.isCurrent() {
+			} else if c.play == nil && c.standing() == from && !c.isCurrent() {
 				c.retry = time.Now().Add(time.Millisecond) // what is next is not in the ring yet
 			}
 		case isForNow(err):
@@ -380,8 +380,8 @@ func (sh *shard) turn(ctx context.Context, c *conn) {
 		case sh.now.Before(c.retry):
 			sh.remind(c.retry)
 			return
-		case c.manner.latest && sh.now.Before(c.due):
-			sh.remind(c.due)
+		case sh.now.Before(c.quiet()):
+			sh.remind(c.quiet())
 			return
 		default:
 			sh.due(ctx, c)
@@ -485,7 +485,7 @@ func (sh *shard) due(ctx context.Context, c *conn) {
 			sh.recent[0][key] = p
 		}
 		sh.hand(c, p)
-		if c.rest == nil && c.standing() == from {
+		if c.play == nil && c.rest == nil && c.standing() == from {
 			c.retry = sh.now.Add(time.Millisecond)
 		}
 	}
@@ -498,7 +498,7 @@ func (sh *shard) hand(c *conn, p *parcel) {
 		p.refs++
 		c.parcel, c.rest = p, b
 		sh.written.ticks += p.ticks
-		if c.manner.latest {
+		if c.manner.latest && c.play == nil {
 			c.paced(sh.now)
 		}
 	}
@@ -506,7 +506,7 @@ func (sh *shard) hand(c *conn, p *parcel) {
 
 // key returns what the next parcel of a session is of, and whether others may have use for it.
 func (sh *shard) key(c *conn) (key parcelKey, shared bool) {
-	if len(c.detours) > 0 {
+	if len(c.detours) > 0 || c.play != nil {
 		return key, false
 	}
 	c.refresh(&c.main)

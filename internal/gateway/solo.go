@@ -34,7 +34,7 @@ func (g *Gateway) solo(ctx context.Context, s *session, conn io.ReadWriteCloser,
 	if len(early) > 0 {
 		s.hear(early, time.Now())
 	}
-	l.play(ctx)
+	l.run(ctx)
 	l.hang(ctx)
 	unwatch()
 	stop()
@@ -83,7 +83,7 @@ func (l *soloist) watch() (stop func()) {
 		switch {
 		case done:
 		case l.isGone():
-			_ = l.conn.Close() // play notices
+			_ = l.conn.Close() // run notices
 		default:
 			timer.Reset(every)
 		}
@@ -122,8 +122,8 @@ func (l *soloist) silence() (d time.Duration, ok bool) {
 	return d, ok
 }
 
-// play writes what is due until the session ends or the connection does.
-func (l *soloist) play(ctx context.Context) {
+// run writes what is due until the session ends or the connection does.
+func (l *soloist) run(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	always := make(chan struct{})
@@ -155,8 +155,8 @@ func (l *soloist) play(ctx context.Context) {
 			return
 		}
 		var once <-chan struct{}
-		wait := l.due
-		if !l.manner.latest {
+		wait := l.quiet()
+		if wait.Before(retry) {
 			wait = retry
 		}
 		if due && now.Before(wait) {
@@ -220,12 +220,12 @@ func (l *soloist) deliver(ctx context.Context) (retry time.Time, ok bool) {
 	}
 	b := l.parcel.bytes()
 	if len(b) == 0 {
-		if l.standing() == from {
+		if l.play == nil && l.standing() == from {
 			return now.Add(time.Millisecond), true // what is next is not in the ring yet
 		}
 		return time.Time{}, true
 	}
-	if l.manner.latest {
+	if l.manner.latest && l.play == nil {
 		l.paced(now)
 	}
 	l.g.metrics.ticks.Add(float64(l.parcel.ticks))

@@ -31,7 +31,11 @@ func (g *Gateway) events(mux *http.ServeMux, pattern string) {
 			return
 		}
 		s := newSession(g, pattern, manner{carrier: inEvents, cursors: true})
-		if err := s.subscribe(r.Context(), asked); err != nil {
+		err = s.subscribe(r.Context(), asked)
+		if err == nil && asked.order.from != nil {
+			err = s.begin(r.Context(), &asked.order)
+		}
+		if err != nil {
 			g.exit(who)
 			g.refuseStream(w, g.refuse(err).problem())
 			return
@@ -112,7 +116,7 @@ func (e *eventWriter) Close() error {
 // eventsRequest reads what a client of the events wants from the query, and from Last-Event-ID where it goes on from.
 func eventsRequest(r *http.Request) (*request, error) {
 	names := channelNames()
-	known := append(slices.Clone(names[:]), "mode", "every", "from", "cursor")
+	known := append(slices.Clone(names[:]), "mode", "every", "from", "cursor", "to", "speed")
 	p, err := parseParams(r, known...)
 	if err != nil {
 		return nil, err
@@ -162,7 +166,38 @@ func eventsRequest(r *http.Request) (*request, error) {
 		}
 		return nil, bad(name, value, strings.ReplaceAll(err.Error(), `"`, ""))
 	}
-	return q, nil
+	return q, q.played(p)
+}
+
+// played makes the request one for the past at a pace, when the query has an end or a speed. A beginning alone is where to go on from.
+func (r *request) played(p params) error {
+	_, hasEnd := p["to"]
+	_, hasPace := p["speed"]
+	if !hasEnd && !hasPace {
+		return nil
+	}
+	o := &order{}
+	if r.from == nil || r.from.cursor == nil {
+		var err error
+		if o, err = p.order(); err != nil {
+			return err
+		}
+	} else {
+		// The client was there before: it goes on behind its cursor, at the same pace.
+		rest := params{"from": "1970-01-01"}
+		for _, name := range []string{"to", "speed"} {
+			if v, ok := p[name]; ok {
+				rest[name] = v
+			}
+		}
+		var err error
+		if o, err = rest.order(); err != nil {
+			return err
+		}
+		o.from = r.from
+	}
+	r.order, r.from = *o, nil
+	return nil
 }
 
 // asProblem returns the problem that an error is.
@@ -171,6 +206,14 @@ func asProblem(err error) *problem {
 		return p
 	}
 	return &problem{status: http.StatusBadRequest, detail: err.Error()}
+}
+
+// asProblem is asProblem for errors of the stream as well.
+func (g *Gateway) asProblem(err error) *problem {
+	if _, ok := errors.AsType[*problem](err); ok {
+		return asProblem(err)
+	}
+	return g.refuse(err).problem()
 }
 
 // problem is the refusal as an answer of HTTP.

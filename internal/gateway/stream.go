@@ -13,7 +13,7 @@ import (
 // stream serves a WebSocket.
 func (g *Gateway) stream(mux *http.ServeMux, pattern string, d dialect) {
 	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		m, p := g.mayStream(r, pattern, d)
+		m, opening, p := g.mayStream(r, pattern, d)
 		if p != nil {
 			g.refuseStream(w, p)
 			return
@@ -33,6 +33,7 @@ func (g *Gateway) stream(mux *http.ServeMux, pattern string, d dialect) {
 		}
 		m.deflate = up.Deflate
 		s := newSession(g, pattern, m)
+		s.opening = opening
 		if d == prices {
 			s.watchPrices(r.URL.Query().Get("symbol"), now)
 		}
@@ -109,35 +110,42 @@ func (g *Gateway) waitForStart(ctx context.Context) bool {
 	return false
 }
 
-// mayStream looks at the handshake of a WebSocket before it is answered: it returns how the client wants to be spoken to, or why not.
-func (g *Gateway) mayStream(r *http.Request, pattern string, d dialect) (manner, *problem) {
-	m := manner{dialect: d}
+// mayStream looks at the handshake of a WebSocket before it is answered: it returns how the client wants to be spoken to and what of the
+// past it wants to be played, if anything; or why not.
+func (g *Gateway) mayStream(r *http.Request, pattern string, d dialect) (m manner, opening *order, p *problem) {
+	m.dialect = d
 	if p := g.mayOpen(r); p != nil {
-		return m, p
+		return m, nil, p
 	}
 	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
-		return m, &problem{status: http.StatusUpgradeRequired, parameter: "Upgrade", value: r.Header.Get("Upgrade"), detail: pattern + " is a WebSocket"}
+		return m, nil, &problem{status: http.StatusUpgradeRequired, parameter: "Upgrade", value: r.Header.Get("Upgrade"), detail: pattern + " is a WebSocket"}
 	}
 	known := "encoding"
 	if d == prices {
 		known = "symbol"
 	}
-	p, err := parseParams(r, known)
+	q, err := parseParams(r, known, "from", "to", "speed")
 	encoding := ""
 	if err == nil && d != prices {
-		encoding, err = p.choice("encoding", "json", "msgpack")
+		encoding, err = q.choice("encoding", "json", "msgpack")
 	}
-	if text, ok := p["symbol"]; ok && err == nil {
+	if text, ok := q["symbol"]; ok && err == nil {
 		_, err = g.symbol("symbol", text)
 	}
-	if err != nil {
-		return m, asProblem(err)
+	if err == nil {
+		opening, err = q.order()
 	}
-	_, said := p["encoding"]
+	if err == nil && opening != nil {
+		err = g.hasCome(r.Context(), g.opt.Tape.Bounds(), opening.from.time)
+	}
+	if err != nil {
+		return m, nil, g.asProblem(err)
+	}
+	_, said := q["encoding"]
 	if d != prices && (encoding == "msgpack" || !said && strings.Contains(r.Header.Get("Content-Type"), "msgpack")) {
 		m.format = asPacked
 	}
-	return m, nil
+	return m, opening, nil
 }
 
 // watchPrices sets what /ws/prices is asked for by its address: the trades of a symbol, or all, from a place on.
@@ -149,4 +157,7 @@ func (s *session) watchPrices(symbol string, from place) {
 		s.subs.sets[chTrades].add(string(name), id)
 	}
 	s.main.at = from
+	if s.opening != nil {
+		s.asked = append(s.asked, inquiry{request: &request{action: "play", order: *s.opening}})
+	}
 }

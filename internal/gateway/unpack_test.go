@@ -89,6 +89,10 @@ func TestPackedRequests(t *testing.T) {
 		`{"action":"subscribe","trades":["*"],"from":{"cursor":"` + tape.Cursor{Position: 7, Index: 3}.String() + `"}}`,
 		`{"action":"subscribe","trades":["*"],"from":{"time":"2026-11-23T14:30:00.25Z"}}`,
 		`{"action":"subscribe","trades":["*"],"from":{"time":1795444200}}`,
+		`{"action":"play","from":"2026-11-23T14:30:00Z","to":"2026-11-23T15:00:00Z","speed":10}`, `{"action":"play","from":1795444200,"speed":"max"}`,
+		`{"action":"play","from":{"time":"2026-11-23"},"speed":0.1}`, `{"action":"seek","time":"2026-11-23T14:30:00Z"}`, `{"action":"seek","t":1795444200}`,
+		`{"action":"speed","speed":"max"}`, `{"action":"speed","speed":2.5}`, `{"action":"step"}`, `{"action":"step","ticks":10}`, `{"action":"pause"}`,
+		`{"action":"play"}`, `{"action":"seek"}`, `{"action":"speed"}`, `{"action":"step","ticks":1.5}`, `{"action":"play","from":1795444200,"speed":10001}`,
 		`{"action":"unsubscribe","trades":["AAPL"]}`,
 		`{"action":1}`, `[]`, `{}`, `{"action":"subscribe","trades":[1]}`, `{"action":"subscribe","trades":[""]}`, `{"action":"subscribe","cursor":1}`,
 		`{"action":"subscribe","mode":"x"}`, `{"action":"subscribe","every":50}`, `{"action":"subscribe","every":"-1s"}`, `{"action":"subscribe","from":{}}`,
@@ -96,7 +100,7 @@ func TestPackedRequests(t *testing.T) {
 	} {
 		want, wantErr := parseRequest(false, []byte(text))
 		got, err := parseRequest(true, packAnswer(nil, []byte(text)))
-		if diff := cmp.Diff(got, want, cmp.AllowUnexported(request{}, departure{})); diff != "" {
+		if diff := cmp.Diff(got, want, cmp.AllowUnexported(request{}, departure{}, order{})); diff != "" {
 			t.Errorf("%s: %s", text, diff)
 		}
 		if says(err) != strings.Replace(says(wantErr), "JSON object", "MessagePack map", 1) {
@@ -200,7 +204,7 @@ func FuzzUnpack(f *testing.F) {
 			t.Fatalf("%x: got %#v, in JSON %#v, %v", data, v, again, err)
 		}
 		same, sameErr := parseRequest(false, text)
-		if diff := cmp.Diff(r, same, cmp.AllowUnexported(request{}, departure{})); diff != "" || (rErr == nil) != (sameErr == nil) {
+		if diff := cmp.Diff(r, same, cmp.AllowUnexported(request{}, departure{}, order{})); diff != "" || (rErr == nil) != (sameErr == nil) {
 			t.Fatalf("%s: %s, %v and %v", text, diff, rErr, sameErr)
 		}
 	})
