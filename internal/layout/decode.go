@@ -3,6 +3,7 @@ package layout
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -43,6 +44,7 @@ type decoder struct {
 	symbol   market.Symbol          // of rows that name none
 	series   []market.Symbol        // of wide tables, as layout.series
 	only     map[market.Symbol]bool // symbols that are wanted; nil is all
+	named    map[string]bool        // names that are wanted, at any venue
 	labelEnd bool
 	interval market.Interval // of bars, unless each row says its own
 
@@ -199,13 +201,22 @@ func (d *decoder) newSymbol(v []byte) (market.Symbol, bool) {
 	if err != nil {
 		return "", false
 	}
-	if d.only != nil && !d.only[s] && len(d.unwanted) < 10 {
-		d.unwanted = append(d.unwanted, s)
-	}
+	d.want(s)
 	if len(d.symbols) < maxSymbols {
 		d.symbols[string(v)] = s
 	}
 	return s, true
+}
+
+// want settles whether a symbol that was not seen before is wanted.
+func (d *decoder) want(s market.Symbol) {
+	switch {
+	case d.only == nil || d.only[s]:
+	case d.named[s.Name()] && len(d.only) < maxSymbols:
+		d.only[s] = true
+	case len(d.unwanted) < 10 && !slices.Contains(d.unwanted, s):
+		d.unwanted = append(d.unwanted, s)
+	}
 }
 
 // moment returns the time of a row.

@@ -11,7 +11,9 @@ import (
 const described = 20
 
 // Layout says what was recognised.
-func (r *Reader) Layout() Description {
+func (r *Reader) Layout() Description { return r.told }
+
+func (r *Reader) describe() Description {
 	l := r.layout
 	d := Description{
 		Layout: l.vendor.name, Format: r.format, Packing: r.packing, Header: l.header, Passed: l.passed,

@@ -21,10 +21,11 @@ type Options struct {
 	Name  string // of the file, for messages, and for the symbol when nothing else says it
 	Venue string // of symbols that name none; "" is what the layout knows, else IMPORT
 
-	// Symbol is that of rows that do not name theirs; "" makes one of the file's name.
+	// Symbol is that of rows that do not name theirs; "" makes one of the file's name. Without a venue it is one of Venue.
 	Symbol market.Symbol
 
-	// Only are the symbols whose rows are wanted; rows of others are left out. Nil wants all.
+	// Only are the symbols whose rows are wanted; rows of others are left out. Nil wants all. One without a venue stands for that name
+	// at any.
 	Only []market.Symbol
 
 	// OneVenue takes every name of a symbol for one of Venue: a colon in it is part of the name.
@@ -135,6 +136,7 @@ type Reader struct {
 	rows    uint64
 	rejects []Reject
 	failed  error
+	told    Description
 }
 
 // probed is a row that was read ahead.
@@ -171,8 +173,11 @@ func Open(src io.Reader, o Options) (*Reader, error) {
 		r.layout.skip = len(r.probe)
 	}
 	r.probe = r.probe[r.layout.skip:]
-	r.dec, err = r.study()
-	return r, err
+	if r.dec, err = r.study(); err != nil {
+		return nil, err
+	}
+	r.told = r.describe()
+	return r, nil
 }
 
 // recogniser checks the options that say what columns and times mean.
@@ -206,11 +211,13 @@ func (r *Reader) recogniser() (*recogniser, error) {
 	return rec, nil
 }
 
-// Next appends the entries of some more rows to dst, in the order of the file, and returns the extended slice: at most a few
-// thousand rows a call, and always whole rows, so that Row says after which row dst ends. It may append nothing. It returns
-// io.EOF at the end of the file, together with what came before it. Any other error means that the rest of the file can't be read.
+// Next appends the entries of some more rows to dst, in the order of the file, and returns the extended slice: always whole rows, so
+// that Row says after which row dst ends, and no more than fit into dst's capacity, or 4,096 where it has less. It may append nothing. It
+// returns io.EOF at the end of the file, together with what came before it. Any other error means that the rest of the file can't be
+// read.
 func (r *Reader) Next(dst []market.Entry) ([]market.Entry, error) {
-	for range nextRows {
+	room := max(cap(dst), len(dst)+nextEntries) - max(len(r.layout.series), 1)
+	for n := 0; n < nextRows && len(dst) <= room; n++ {
 		var reject *Reject
 		var err error
 		dst, reject, err = r.NextRow(dst)
@@ -229,7 +236,8 @@ func (r *Reader) Next(dst []market.Entry) ([]market.Entry, error) {
 
 // How much Next reads at once: enough to spread its cost, little enough for memory and for being interrupted.
 const (
-	nextRows    = 4096
+	nextRows    = 65_536
+	nextEntries = 4096
 	nextRejects = 256
 )
 

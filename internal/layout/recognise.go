@@ -313,9 +313,12 @@ func (l *layout) list() string {
 	return strings.Join(l.names[:listed], ", ") + fmt.Sprintf(" and %d more", len(l.names)-listed)
 }
 
+// maxSeries is how many instruments a wide table may have.
+const maxSeries = 2000
+
 // wide reads a table that has a time and then a column of prices for each instrument, under its name.
 func (r *recogniser) wide(l *layout, rest [][]string) bool {
-	if len(rest) == 0 || len(l.names) < 3 || len(r.mapping) > 0 && r.mapping[fPrice] != "" {
+	if len(rest) == 0 || len(l.names) < 3 || len(l.names) > maxSeries || len(r.mapping) > 0 && r.mapping[fPrice] != "" {
 		return false
 	}
 	for i, name := range l.names {
@@ -384,7 +387,9 @@ func (r *recogniser) stacked(rows [][]string) *layout {
 		}
 		n, ok := at[who[i]]
 		if !ok {
-			n = len(l.series)
+			if n = len(l.series); n == maxSeries {
+				return nil
+			}
 			at[who[i]] = n
 			cols := noColumns()
 			cols[fTime] = 0

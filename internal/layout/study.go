@@ -191,13 +191,29 @@ func (r *Reader) chooseSymbols(d *decoder) error {
 	}
 	if r.opt.Only != nil {
 		d.only = make(map[market.Symbol]bool, len(r.opt.Only))
+		d.named = make(map[string]bool)
 		for _, s := range r.opt.Only {
-			d.only[s] = true
+			if strings.Contains(string(s), ":") {
+				d.only[s] = true
+			} else {
+				d.named[strings.ToUpper(string(s))] = true
+			}
 		}
 	}
-	d.symbol = r.opt.Symbol
-	if d.symbol == "" {
+	switch {
+	case r.opt.Symbol == "":
 		d.symbol = r.nameless(d.venue)
+	case strings.Contains(string(r.opt.Symbol), ":"):
+		d.symbol = r.opt.Symbol
+	default:
+		s, err := market.NewSymbol(d.venue, string(r.opt.Symbol))
+		if err != nil {
+			return err
+		}
+		d.symbol = s
+	}
+	if !r.layout.has(fSymbol) && r.layout.series == nil {
+		d.only = nil // All rows are of the one symbol.
 	}
 	for _, s := range r.layout.series {
 		symbol, err := market.NewSymbol(d.venue, s.name)
@@ -205,6 +221,7 @@ func (r *Reader) chooseSymbols(d *decoder) error {
 			return fmt.Errorf("column %s: %w", s.name, err)
 		}
 		d.series = append(d.series, symbol)
+		d.want(symbol)
 	}
 	return nil
 }
