@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -14,7 +15,8 @@ type table struct {
 	rows  map[string]*tableRow
 	order []string
 	drawn time.Time
-	lines int // of the last drawing, to go back up over
+	lines int    // of the last drawing, to go back up over
+	clock string // of a replay; empty when it is live
 }
 
 type tableRow struct {
@@ -65,7 +67,7 @@ func (t *table) flush() error {
 	if t.lines > 0 {
 		fmt.Fprintf(t.w, "\x1b[%dA", t.lines)
 	}
-	fmt.Fprintf(t.w, "\x1b[2K\x1b[1m%-24s %16s %12s %16s %16s  %s\x1b[0m\n", "SYMBOL", "LAST", "SIZE", "BID", "ASK", "TIME")
+	fmt.Fprintf(t.w, "\x1b[2K\x1b[1m%-24s %16s %12s %16s %16s  %s\x1b[0m\n", "SYMBOL", "LAST", "SIZE", "BID", "ASK", cmp.Or(t.clock, "TIME"))
 	for _, s := range t.order {
 		r := t.rows[s]
 		color, arrow := "", " "

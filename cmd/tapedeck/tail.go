@@ -37,6 +37,11 @@ type message struct {
 	Code  int         `json:"code"`
 	Msg   string      `json:"msg"`
 	C     string      `json:"c"`
+
+	// Of the clock of a replay.
+	Speed json.RawMessage `json:"speed"`
+	Live  bool            `json:"live"`
+	Ended bool            `json:"ended"`
 }
 
 // tail is one run of the command.
@@ -47,6 +52,7 @@ type tail struct {
 	out     sink
 	errOut  io.Writer
 	cursor  string // where to go on after a lost connection
+	past    *past  // what is played; nil once it is live
 }
 
 // sink is where messages go: lines, JSON, or a table on a terminal.
@@ -75,15 +81,7 @@ func newTail() *cobra.Command {
 			if len(args) == 0 {
 				t.symbols = []string{"*"}
 			}
-			w := bufio.NewWriter(cmd.OutOrStdout())
-			switch {
-			case asJSON:
-				t.out = &jsonLines{w}
-			case isTerminal(cmd.OutOrStdout()):
-				t.out = newTable(w)
-			default:
-				t.out = &plainLines{w}
-			}
+			t.out = newSink(cmd.OutOrStdout(), asJSON)
 			return fail(exitFailed, t.run(cmd.Context()))
 		},
 	}
@@ -91,6 +89,18 @@ func newTail() *cobra.Command {
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
 	cmd.Flags().BoolVar(&noQuote, "trades-only", false, "leave quotes out")
 	return cmd
+}
+
+// newSink returns where messages go, by what the output is.
+func newSink(w io.Writer, asJSON bool) sink {
+	b := bufio.NewWriter(w)
+	switch {
+	case asJSON:
+		return &jsonLines{b}
+	case isTerminal(w):
+		return newTable(b)
+	}
+	return &plainLines{b}
 }
 
 // streamURL returns the address of the stream of the server at base, which may have a path prefix.
@@ -122,7 +132,7 @@ func (t *tail) run(ctx context.Context) error {
 		began := time.Now()
 		err := t.connect(ctx)
 		switch {
-		case ctx.Err() != nil:
+		case ctx.Err() != nil, errors.Is(err, errPlayed):
 			return t.out.flush()
 		case errors.Is(err, errRefused), errors.Is(err, errOutput), first && t.cursor == "":
 			return err
@@ -145,10 +155,10 @@ func (t *tail) run(ctx context.Context) error {
 func (t *tail) connect(ctx context.Context) (err error) {
 	dialCtx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	conn, resp, err := websocket.Dial(dialCtx, t.url.String(), nil) //nolint:bodyclose // the library closes it
+	conn, resp, err := websocket.Dial(dialCtx, t.address(), nil) //nolint:bodyclose // the library closes it
 	if err != nil {
 		if resp != nil && resp.StatusCode < http.StatusInternalServerError {
-			return fmt.Errorf("connect to %s: %w: %s", t.url, errRefused, resp.Status)
+			return fmt.Errorf("connect to %s: %w: %s", t.url, errRefused, refusal(resp))
 		}
 		return fmt.Errorf("connect to %s: %w", t.url, err)
 	}
@@ -159,7 +169,7 @@ func (t *tail) connect(ctx context.Context) (err error) {
 	if t.quotes {
 		subscribe["quotes"] = t.symbols
 	}
-	if t.cursor != "" {
+	if t.cursor != "" && t.past == nil {
 		subscribe["from"] = map[string]string{"cursor": t.cursor}
 	}
 	request, err := json.Marshal(subscribe)
@@ -217,6 +227,11 @@ func (t *tail) show(frame []byte) error {
 			continue
 		case "cursor":
 			t.cursor = m.C
+			continue
+		case "clock":
+			if err := t.clock(&m); err != nil {
+				return err
+			}
 			continue
 		case "error":
 			if m.Code == http.StatusRequestedRangeNotSatisfiable {

@@ -209,6 +209,15 @@ func (g *Gateway) newPlay(ctx context.Context, o *order) (*play, place, error) {
 	return p, at, nil
 }
 
+// mayPlay refuses at once what newPlay would refuse later.
+func (g *Gateway) mayPlay(ctx context.Context, o *order) error {
+	if o.from.cursor != nil {
+		_, err := g.placeFor(ctx, o.from)
+		return err
+	}
+	return g.hasCome(ctx, g.opt.Tape.Bounds(), o.from.time)
+}
+
 // findPlay returns the place on the tape where a play that begins at a time has what is due then and later, and notes in the play what the
 // tape has.
 func (g *Gateway) findPlay(ctx context.Context, b tape.Bounds, p *play) (place, error) {

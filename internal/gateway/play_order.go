@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"tapedeck/internal/market"
+	"tapedeck/internal/tape"
 )
 
 // pace is how many seconds of the past a session is told in one of ours.
@@ -165,7 +166,7 @@ func paceOf(v any) (pace, error) {
 	return p, nil
 }
 
-// orderOf reads a play out of the query of a stream: from, to and speed. It returns nil when there is none.
+// order reads a play out of the query of a stream: from or cursor, to and speed. It returns nil when there is none.
 func (p params) order() (*order, error) {
 	o := &order{}
 	var err error
@@ -175,6 +176,16 @@ func (p params) order() (*order, error) {
 			return nil, err
 		}
 		o.from = &departure{time: t}
+	}
+	if text, ok := p["cursor"]; ok {
+		c, err := tape.ParseCursor(text)
+		switch {
+		case err != nil:
+			return nil, bad("cursor", text, err.Error())
+		case o.from != nil:
+			return nil, bad("cursor", text, "give either from, a time, or cursor")
+		}
+		o.from = &departure{cursor: &c}
 	}
 	if text, ok := p["to"]; ok {
 		if o.to, _, err = instant("to", text); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -176,25 +177,15 @@ func (r *request) played(p params) error {
 	if !hasEnd && !hasPace {
 		return nil
 	}
-	o := &order{}
-	if r.from == nil || r.from.cursor == nil {
-		var err error
-		if o, err = p.order(); err != nil {
-			return err
-		}
-	} else {
+	if r.from != nil && r.from.cursor != nil {
 		// The client was there before: it goes on behind its cursor, at the same pace.
-		rest := params{"from": "1970-01-01"}
-		for _, name := range []string{"to", "speed"} {
-			if v, ok := p[name]; ok {
-				rest[name] = v
-			}
-		}
-		var err error
-		if o, err = rest.order(); err != nil {
-			return err
-		}
-		o.from = r.from
+		p = maps.Clone(p)
+		delete(p, "from")
+		p["cursor"] = r.from.cursor.String()
+	}
+	o, err := p.order()
+	if err != nil {
+		return err
 	}
 	r.order, r.from = *o, nil
 	return nil

@@ -124,7 +124,7 @@ func (g *Gateway) mayStream(r *http.Request, pattern string, d dialect) (m manne
 	if d == prices {
 		known = "symbol"
 	}
-	q, err := parseParams(r, known, "from", "to", "speed")
+	q, err := parseParams(r, known, "from", "cursor", "to", "speed")
 	encoding := ""
 	if err == nil && d != prices {
 		encoding, err = q.choice("encoding", "json", "msgpack")
@@ -136,7 +136,7 @@ func (g *Gateway) mayStream(r *http.Request, pattern string, d dialect) (m manne
 		opening, err = q.order()
 	}
 	if err == nil && opening != nil {
-		err = g.hasCome(r.Context(), g.opt.Tape.Bounds(), opening.from.time)
+		err = g.mayPlay(r.Context(), opening)
 	}
 	if err != nil {
 		return m, nil, g.asProblem(err)
