@@ -109,13 +109,14 @@ CREATE TABLE quote_rows (
   PRIMARY KEY (symbol, event, seq)
 ) WITHOUT ROWID;
 
--- The intervals that are kept as ticks arrive: so many that a screen of any interval is rolled up from a few times as many bars.
+-- The intervals that are kept as ticks arrive. 5m and 15m are few rows and spare the charts of minutes thousands; of seconds there is only one,
+-- because most symbols trade so seldom that every further one would be as large as the first.
 -- Files of the first release have 1s, 1m, 1h and 1d.
 CREATE TABLE intervals (
   seconds  INTEGER PRIMARY KEY,
   interval TEXT NOT NULL UNIQUE
 );
-INSERT INTO intervals VALUES (1, '1s'), (5, '5s'), (15, '15s'), (60, '1m'), (300, '5m'), (900, '15m'), (3600, '1h'), (86400, '1d');
+INSERT INTO intervals VALUES (1, '1s'), (60, '1m'), (300, '5m'), (900, '15m'), (3600, '1h'), (86400, '1d');
 
 CREATE TABLE bar_rows (
   symbol     INTEGER NOT NULL,
