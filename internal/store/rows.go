@@ -1,6 +1,7 @@
 package store
 
 import (
+	"database/sql/driver"
 	"fmt"
 	"math"
 	"strconv"
@@ -139,6 +140,21 @@ func tickTable(kind market.Kind) string {
 
 // scanner is a row of an answer.
 type scanner interface{ Scan(dest ...any) error }
+
+// take takes in a row of tickColumns that came straight from the driver.
+func (t *tick) take(kind market.Kind, row []driver.Value) (err error) {
+	numbers := [...]*int64{&t.event, &t.seq, &t.n, &t.delay, &t.price, &t.size, &t.form, &t.ask, &t.askSize}
+	for i := range row {
+		if kind == market.KindTrade && i == len(row)-1 {
+			t.id = row[i]
+			break
+		}
+		if *numbers[i], err = integer(row[i]); err != nil {
+			return fmt.Errorf("column %d of a tick: %w", i+1, err)
+		}
+	}
+	return nil
+}
 
 // targets returns where a row of tickColumns is to be scanned to.
 func (t *tick) targets(kind market.Kind) []any {

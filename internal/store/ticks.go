@@ -2,9 +2,11 @@ package store
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"tapedeck/internal/market"
 )
@@ -79,7 +81,7 @@ type tickCursor struct {
 	kind   market.Kind
 	symbol market.Symbol
 	query  string
-	args   []any // symbol, from event, from seq, to event, limit
+	args   []int64 // symbol, from event, from seq, to event, limit
 	desc   bool
 	page   []tick
 	size   int // of the next page
@@ -102,9 +104,9 @@ func newTickCursor(s *Store, q *market.TickQuery, symbol market.Symbol, id int64
 	if c.desc {
 		c.query += " AND (event, seq) < (?, ?) AND event >= ? ORDER BY event DESC, seq DESC LIMIT ?"
 		// Before (to, minimum) is before to.
-		c.args = []any{id, to, int64(math.MinInt64), from, 0}
+		c.args = []int64{id, to, math.MinInt64, from, 0}
 		if q.To == 0 {
-			c.args[2] = int64(math.MaxInt64)
+			c.args[2] = math.MaxInt64
 		}
 		return c
 	}
@@ -112,7 +114,7 @@ func newTickCursor(s *Store, q *market.TickQuery, symbol market.Symbol, id int64
 		to = int64(max(q.To, math.MinInt64+1)) - 1
 	}
 	c.query += " AND (event, seq) >= (?, ?) AND event <= ? ORDER BY event, seq LIMIT ?"
-	c.args = []any{id, from, int64(math.MinInt64), to, 0}
+	c.args = []int64{id, from, math.MinInt64, to, 0}
 	return c
 }
 
@@ -131,7 +133,7 @@ func (c *tickCursor) goOn(event, seq int64) {
 
 // begin makes the cursor begin at (event, seq), or before it when the order is descending, unless it begins later anyway.
 func (c *tickCursor) begin(event, seq int64) {
-	k, from := tick{event: event, seq: seq}, tick{event: c.args[1].(int64), seq: c.args[2].(int64)} //nolint:errcheck // set here
+	k, from := tick{event: event, seq: seq}, tick{event: c.args[1], seq: c.args[2]}
 	if d := k.compare(&from); c.desc && d < 0 || !c.desc && d > 0 {
 		c.args[1], c.args[2] = event, seq
 	}
@@ -179,20 +181,20 @@ func (c *tickCursor) fill(ctx context.Context) error {
 		c.goOn(c.page[n-1].event, c.page[n-1].seq)
 	}
 	c.page, c.at = c.page[:0], 0
-	c.args[len(c.args)-1] = c.size
-	rows, err := c.store.readers.QueryContext(ctx, c.query, c.args...)
+	c.args[len(c.args)-1] = int64(c.size)
+	conn, err := c.store.readers.Conn(ctx)
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	var t tick
-	for to := t.targets(c.kind); rows.Next(); {
-		if err := rows.Scan(to...); err != nil {
-			return err
-		}
-		c.page = append(c.page, t)
+	defer conn.Close() //nolint:errcheck // it goes back to the pool
+	c.page = slices.Grow(c.page, c.size)
+	if err := direct(ctx, conn, c.query, c.args, func(row []driver.Value) error {
+		c.page = append(c.page, tick{})
+		return c.page[len(c.page)-1].take(c.kind, row)
+	}); err != nil {
+		return err
 	}
 	c.end, c.fresh = len(c.page) < c.size, true
 	c.size = min(2*c.size, c.max)
-	return rows.Err()
+	return nil
 }
