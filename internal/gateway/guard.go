@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tapedeck/internal/tape"
 )
 
 // guard decides who may talk to the server at all: it stops other web pages (by Origin), pages that pretend to be this server's (by
@@ -93,7 +95,7 @@ func (g *guard) wrap(next http.Handler) http.Handler {
 			// The server reads what is left of a body before it answers. One that was announced and does not come must not hold it.
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyPatience)) // not every writer of tests can
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, g.limits.Body)
+		r.Body = http.MaxBytesReader(w, r.Body, g.body(r))
 		next.ServeHTTP(w, r)
 	})
 }
@@ -120,13 +122,21 @@ func (g *guard) check(r *http.Request) *problem {
 	if size > g.limits.Header {
 		return &problem{status: http.StatusRequestHeaderFieldsTooLarge, detail: "the headers are larger than is served"}
 	}
-	if r.ContentLength > g.limits.Body {
+	if r.ContentLength > g.body(r) {
 		return &problem{status: http.StatusRequestEntityTooLarge, detail: "the body is larger than is served"}
 	}
 	if err := g.cross.Check(r); err != nil {
 		return &problem{status: http.StatusForbidden, parameter: "Origin", value: r.Header.Get("Origin"), detail: "requests of other web pages are refused"}
 	}
 	return nil
+}
+
+// body returns how large the body of a request may be. A part of a file that is imported is a record of the tape.
+func (g *guard) body(r *http.Request) int64 {
+	if strings.HasPrefix(r.URL.Path, "/v1/imports/") {
+		return max(g.limits.Body, tape.MaxRecord)
+	}
+	return g.limits.Body
 }
 
 // isClean reports whether a path is without empty parts and dots. The router would send who asks for another on to an address without

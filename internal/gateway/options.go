@@ -89,6 +89,11 @@ type Options struct {
 	// Rules returns the rule set of a venue's trades; nil, or a nil result, stands for the one that suits the venue.
 	Rules func(venue string) *market.Rules
 
+	// Imports puts files on the tape; nil when none are taken. ImportSecret is what a program must know to import past a proxy; empty
+	// when none may.
+	Imports      Imports
+	ImportSecret string
+
 	UI         fs.FS // the built page; nil to serve none
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer // nil to register no metrics

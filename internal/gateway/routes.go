@@ -28,6 +28,7 @@ func (g *Gateway) Handler() http.Handler {
 	g.stream(mux, "/v1beta3/crypto/us", crypto)
 	g.stream(mux, "/ws/prices", prices)
 	g.udf(mux)
+	g.imports(mux)
 	if g.opt.Gatherer != nil {
 		metrics := promhttp.HandlerFor(g.opt.Gatherer, promhttp.HandlerOpts{})
 		g.get(mux, "/metrics", func(w http.ResponseWriter, r *http.Request) error {

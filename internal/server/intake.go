@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/url"
 
+	"tapedeck/internal/gateway"
 	"tapedeck/internal/market"
+	"tapedeck/internal/natstape"
 )
 
 // IntakeFile names a file that is put on the tape.
@@ -44,17 +47,43 @@ type IntakeOptions struct {
 // IntakeBatch is how many entries a Put may have, and a good number of them.
 const IntakeBatch = 16_384
 
-// Errors of an intake.
-var (
-	// ErrIntakeConflict says that another import of the same file went on meanwhile.
-	ErrIntakeConflict = errors.New("the file is being imported by someone else, or was cut in another way")
-)
+// ErrIntakeConflict says that a file was not gone on with where it stood: someone else imports it at the same time.
+var ErrIntakeConflict = gateway.ErrImportConflict
 
 // OpenIntake opens the data folder, or finds the server that runs on it. Errors that wrap ErrRefused mean that the folder can't be
 // used by this program.
 func OpenIntake(ctx context.Context, o IntakeOptions) (Intake, error) {
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
+	o.Logger = discard(o.Logger)
+	if o.URL != "" {
+		return openOnline(o.URL, secretFor(o), o.Logger)
 	}
-	return nil, errors.ErrUnsupported
+	in, err := openOffline(ctx, o)
+	if err == nil {
+		return in, nil
+	}
+	if !errors.Is(err, natstape.ErrLocked) {
+		return nil, err
+	}
+	a, ok, findErr := FindServer(o.Data)
+	if findErr != nil || !ok {
+		return nil, errors.Join(err, findErr)
+	}
+	return openOnline(a.URL, a.Secret, o.Logger)
+}
+
+// secretFor returns the secret of the data folder when the server that is named is the one that runs on it. No other is told it.
+func secretFor(o IntakeOptions) string {
+	if o.Data == "" {
+		return ""
+	}
+	a, ok, err := FindServer(o.Data)
+	if err != nil || !ok {
+		return ""
+	}
+	own, err1 := url.Parse(a.URL)
+	named, err2 := url.Parse(o.URL)
+	if err1 != nil || err2 != nil || own.Scheme != named.Scheme || own.Host != named.Host {
+		return ""
+	}
+	return a.Secret
 }

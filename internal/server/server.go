@@ -95,6 +95,8 @@ type node struct {
 	recorder *store.Recorder
 	gateway  *gateway.Gateway
 	runners  []*feed.Runner
+	importer *importer
+	secret   string        // of the file server.json
 	caughtUp tape.Position // the store is ready when it has come so far
 }
 
@@ -175,9 +177,6 @@ func refused(err error, reasons ...error) error {
 }
 
 func (n *node) openFeeds(ctx context.Context) error {
-	if len(n.feeds) == 0 {
-		return nil
-	}
 	listings, err := n.store.Listings(ctx)
 	if err != nil {
 		return err
@@ -187,6 +186,10 @@ func (n *node) openFeeds(ctx context.Context) error {
 	writer, err := feed.NewWriter(ctx, feed.WriterOptions{Tape: n.tape, Listings: listings, From: applied + 1, Lost: lost})
 	if err != nil {
 		return err
+	}
+	n.importer = newImporter(writer, n.tape, n.behind)
+	if len(n.feeds) == 0 {
+		return nil
 	}
 	metrics, err := feed.NewMetrics(n.metrics)
 	if err != nil {
@@ -208,9 +211,14 @@ const historyRows = 1_000_000
 func (n *node) openGateway() (err error) {
 	c := &n.opts.Config
 	var ui fs.FS = web.Files()
+	secret, err := newSecret()
+	if err != nil {
+		return err
+	}
+	n.secret = secret
 	n.gateway, err = gateway.New(gateway.Options{
 		Tape: n.tape, History: n.store, Feeds: n.feedInfos, Health: n.parts, Calendars: n.calendars, Rules: n.rules,
-		UI: ui, Logger: n.log.With("part", "gateway"), Registerer: n.metrics, Gatherer: n.metrics,
+		Imports: n.importer, ImportSecret: n.secret, UI: ui, Logger: n.log.With("part", "gateway"), Registerer: n.metrics, Gatherer: n.metrics,
 		PublicURL: c.PublicURL, Hosts: c.Hosts, Origins: c.Origins, Version: n.opts.Version, Drain: c.DrainTimeout / 5,
 		Uncompressed: !c.Compression, AuthDeadline: c.AuthDeadline,
 		Limits: gateway.Limits{
@@ -240,6 +248,9 @@ func (n *node) run(ctx context.Context, listener net.Listener) error {
 		httpd.run("ready", nil, func(ctx context.Context) error {
 			select {
 			case <-n.gateway.Started():
+				if err := n.announce(listener); err != nil {
+					n.log.WarnContext(ctx, "other commands can't find this server by its data folder", "error", err)
+				}
 				if n.opts.Ready != nil {
 					n.opts.Ready(n.address(listener))
 				}
@@ -267,6 +278,7 @@ func (n *node) run(ctx context.Context, listener net.Listener) error {
 		n.recordRest(deadline)
 	}
 	httpd.end()
+	n.renounce()
 	readers.end()
 	return cause
 }
@@ -338,6 +350,9 @@ func (n *node) serve(g *group, failed context.CancelCauseFunc, listener net.List
 // close closes what open opened.
 func (n *node) close() error {
 	var errs []error
+	if n.importer != nil {
+		n.importer.close()
+	}
 	if n.store != nil {
 		errs = append(errs, n.store.Close())
 	}
