@@ -44,7 +44,7 @@ func Verify(ctx context.Context, data string) (Report, error) {
 	for _, p := range t.Problems {
 		r.problem("tape: %s", p)
 	}
-	st, err := store.Verify(ctx, filepath.Join(data, "store.db"))
+	st, err := store.Verify(ctx, filepath.Join(data, "store.db"), nil)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		r.problem("store: the file is missing; the server will make it again from the tape")

@@ -192,7 +192,7 @@ func TestDamageOnTheTape(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	r, err := Verify(t.Context(), o.Path)
+	r, err := Verify(t.Context(), o.Path, nil)
 	if err != nil || len(r.Problems) > 0 {
 		t.Errorf("verify: %v, %v", r.Problems, err)
 	}

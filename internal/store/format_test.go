@@ -68,7 +68,7 @@ func TestUnknownFormatIsRefused(t *testing.T) {
 			if !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("got %v, want one line about %s", err, test.says)
 			}
-			if _, err := Verify(t.Context(), o.Path); !errors.Is(err, ErrFormat) {
+			if _, err := Verify(t.Context(), o.Path, nil); !errors.Is(err, ErrFormat) {
 				t.Errorf("verify: %v", err)
 			}
 			after, err := os.ReadFile(o.Path)

@@ -147,7 +147,7 @@ func TestBarsHoldWhatFilesBring(t *testing.T) {
 					t.Fatalf("%s (-want +got):\n%.2000s", v, diff)
 				}
 			}
-			if r, err := Verify(t.Context(), o.Path); err != nil || len(r.Problems) > 0 {
+			if r, err := Verify(t.Context(), o.Path, nil); err != nil || len(r.Problems) > 0 {
 				t.Errorf("verify: %q, %v", r.Problems, err)
 			}
 		})

@@ -68,7 +68,7 @@ func TestFormat10IsMigrated(t *testing.T) {
 // A file of format 1.0 can be verified as it is.
 func TestFormat10IsVerified(t *testing.T) {
 	path, _ := oldStore(t, "1.0")
-	r, err := Verify(t.Context(), path)
+	r, err := Verify(t.Context(), path, nil)
 	if err != nil || len(r.Problems) > 0 || r.Format != "1.0" {
 		t.Errorf("format %s, problems %q, %v", r.Format, r.Problems, err)
 	}

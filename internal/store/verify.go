@@ -5,10 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"math/bits"
 	"net/url"
 	"os"
 
+	"tapedeck/internal/archive"
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
 )
@@ -27,9 +27,19 @@ type Report struct {
 	Quotes   int64         `json:"quotes"`
 	Bars     int64         `json:"bars"`
 	Gaps     int64         `json:"gaps"`
+	Archived Archived      `json:"archived"`
 	First    market.Time   `json:"first"` // smallest and largest event time of the ticks; null when there are none
 	Last     market.Time   `json:"last"`
 	Problems []string      `json:"problems"` // what is wrong, a sentence each; empty when all is well
+}
+
+// Archived is what Verify found of the archive. Its ticks are among those of the report as well.
+type Archived struct {
+	Place   string `json:"place"`
+	Files   int64  `json:"files"`
+	Ticks   int64  `json:"ticks"`
+	Bytes   int64  `json:"bytes"`
+	Removed int64  `json:"removed"` // ticks that retention removed
 }
 
 // maxProblems bounds a report on a file in which nothing is right.
@@ -49,8 +59,17 @@ func (r *Report) problem(format string, args ...any) {
 // row belongs to a symbol, and that the trades and the quotes of each symbol are numbered without a hole that no
 // gap explains. What is wrong with the content is in the report. The error says that the file could not be read as a
 // store at all; of a damaged one it wraps ErrCorrupt, of one with an unknown format ErrFormat.
-func Verify(ctx context.Context, path string) (r Report, err error) {
+//
+// Files of the archive are read from place, nil for the folder archive beside path, and each as a whole: its checksum, and every tick in
+// it. The numbers are those of the tables and of the archive together.
+func Verify(ctx context.Context, path string, place archive.Place) (r Report, err error) {
 	r.Path, r.Problems = path, []string{}
+	if place == nil {
+		if place, err = archive.Open(DefaultArchive(path)); err != nil {
+			return r, fmt.Errorf("verify store: %w", err)
+		}
+		defer func() { err = errors.Join(err, place.Close()) }()
+	}
 	if _, err := os.Stat(path); err != nil {
 		return r, fmt.Errorf("verify store: %w", err)
 	}
@@ -67,7 +86,7 @@ func Verify(ctx context.Context, path string) (r Report, err error) {
 			err = errors.Join(err, removeIfThere(path+"-shm"))
 		}
 	}()
-	if err := r.verify(ctx, db); err != nil {
+	if err := r.verify(ctx, db, place); err != nil {
 		return r, fmt.Errorf("verify store %s: %w", path, mark(err))
 	}
 	return r, nil
@@ -90,7 +109,7 @@ func offlineSource(path string) string {
 	return fileURI(path) + "?" + q.Encode()
 }
 
-func (r *Report) verify(ctx context.Context, db *sql.DB) error {
+func (r *Report) verify(ctx context.Context, db *sql.DB, place archive.Place) error {
 	version, err := format(ctx, db)
 	if err != nil {
 		return err
@@ -128,7 +147,8 @@ func (r *Report) verify(ctx context.Context, db *sql.DB) error {
 	if err := r.orphans(ctx, db); err != nil {
 		return err
 	}
-	return r.numbers(ctx, db)
+	r.Archived.Place = place.String()
+	return r.numbers(ctx, db, &coldVerifier{place: place, listed: version%1000 >= 1})
 }
 
 // integrity runs SQLite's own check.
@@ -173,7 +193,7 @@ func (r *Report) orphans(ctx context.Context, db *sql.DB) error {
 }
 
 // numbers checks the ticks of each symbol against its row of symbols.
-func (r *Report) numbers(ctx context.Context, db *sql.DB) error {
+func (r *Report) numbers(ctx context.Context, db *sql.DB, cold *coldVerifier) error {
 	symbols, err := readSymbols(ctx, db)
 	if err != nil {
 		return err
@@ -185,7 +205,7 @@ func (r *Report) numbers(ctx context.Context, db *sql.DB) error {
 			return err
 		}
 		for _, kind := range [...]market.Kind{market.KindTrade, market.KindQuote} {
-			t, err := readTally(ctx, db, kind, st.id)
+			t, err := r.readTally(ctx, db, kind, st, cold)
 			if err != nil {
 				return err
 			}
@@ -201,6 +221,10 @@ type tally struct {
 	twice       int64 // numbers that are used again
 	holes       int64 // numbers from 1 to max that are not used
 	first, last market.Time
+	removed     int64 // ticks that retention removed
+	unread      int64 // ticks of files that could not be read, which are problems of their own
+	seen        []uint64
+	sparse      bool // there is no room for a bit for each number
 }
 
 // tally holds what was found against what the symbol claims.
@@ -212,9 +236,11 @@ func (r *Report) tally(st *symbolState, kind market.Kind, t tally, excused uint6
 		r.Quotes += t.count
 		seq = st.listing.QuoteSeq
 	}
-	if t.count != claim.count {
-		r.problem("%s: %d %ss, the table symbols says %d", st.symbol, t.count, kind, claim.count)
+	r.Archived.Removed += t.removed
+	if n := t.count + t.removed + t.unread; n != claim.count {
+		r.problem("%s: %d %ss, the table symbols says %d", st.symbol, n, kind, claim.count)
 	}
+	excused += uint64(t.removed + t.unread)
 	if t.twice > 0 {
 		r.problem("%s: %d numbers of %ss are used more than once", st.symbol, t.twice, kind)
 	}
@@ -227,7 +253,7 @@ func (r *Report) tally(st *symbolState, kind market.Kind, t tally, excused uint6
 	if t.count == 0 {
 		return
 	}
-	if t.first != claim.first || t.last != claim.last {
+	if whole := t.removed+t.unread == 0; t.first < claim.first || t.last > claim.last || whole && (t.first != claim.first || t.last != claim.last) {
 		r.problem("%s: %ss from %s to %s, the table symbols says %s to %s", st.symbol, kind, t.first, t.last, claim.first, claim.last)
 	}
 	if r.First == 0 || t.first < r.First {
@@ -236,45 +262,4 @@ func (r *Report) tally(st *symbolState, kind market.Kind, t tally, excused uint6
 	if r.Last == 0 || t.last > r.Last {
 		r.Last = t.last
 	}
-}
-
-// readTally goes through the ticks of a symbol with a bit for each number.
-func readTally(ctx context.Context, db *sql.DB, kind market.Kind, symbol int64) (t tally, err error) {
-	table := tickTable(kind)
-	err = db.QueryRowContext(ctx, "SELECT count(*), coalesce(max(seq), 0), coalesce(min(event), 0), coalesce(max(event), 0) FROM "+
-		table+" WHERE symbol = ?", symbol).Scan(&t.count, &t.max, &t.first, &t.last)
-	if err != nil || t.count == 0 {
-		return t, err
-	}
-	const room = 1 << 30 // numbers beyond it and far beyond the count would only cost memory
-	if t.max < 0 || t.max > room && t.max/64 > t.count {
-		t.holes = t.max - t.count
-		return t, nil
-	}
-	rows, err := db.QueryContext(ctx, "SELECT seq FROM "+table+" WHERE symbol = ?", symbol)
-	if err != nil {
-		return t, err
-	}
-	defer rows.Close()
-	seen := make([]uint64, t.max/64+1)
-	for rows.Next() {
-		var seq int64
-		if err := rows.Scan(&seq); err != nil {
-			return t, err
-		}
-		if seq < 1 {
-			t.twice++ // 0 is no number
-			continue
-		}
-		if seen[seq/64]>>(seq%64)&1 != 0 {
-			t.twice++
-		}
-		seen[seq/64] |= 1 << (seq % 64)
-	}
-	used := 0
-	for _, word := range seen {
-		used += bits.OnesCount64(word)
-	}
-	t.holes = t.max - int64(used)
-	return t, rows.Err()
 }

@@ -34,7 +34,7 @@ func listing(t *testing.T, path string) map[string]string {
 func verifyWithoutTouch(t *testing.T, path string) Report {
 	t.Helper()
 	before := listing(t, path)
-	r, err := Verify(t.Context(), path)
+	r, err := Verify(t.Context(), path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,8 @@ func TestVerify(t *testing.T) {
 	}
 	trades, quotes := onTape(src, market.KindTrade, ""), onTape(src, market.KindQuote, "")
 	want := Report{
-		Path: o.Path, Format: "1.1", Clean: true, Epoch: src.Epoch.String(), Position: src.Bounds().Last, Entries: src.Len(),
+		Archived: Archived{Place: DefaultArchive(o.Path)},
+		Path:     o.Path, Format: "1.1", Clean: true, Epoch: src.Epoch.String(), Position: src.Bounds().Last, Entries: src.Len(),
 		Symbols: 5, Trades: int64(len(trades)), Quotes: int64(len(quotes)), Problems: []string{},
 		First: min(trades[0].Event, quotes[0].Event), Last: max(trades[len(trades)-1].Event, quotes[len(quotes)-1].Event),
 	}
@@ -96,7 +97,7 @@ func TestVerifyFinds(t *testing.T) {
 	} {
 		o, _, _ := filled(t)
 		edit(t, o.Path, statement)
-		r, err := Verify(t.Context(), o.Path)
+		r, err := Verify(t.Context(), o.Path, nil)
 		if err != nil || !strings.Contains(strings.Join(r.Problems, "\n"), want) {
 			t.Errorf("%s: found %q, %v, want %q", statement, r.Problems, err, want)
 		}
@@ -107,10 +108,10 @@ func TestVerifyDamage(t *testing.T) {
 	o, _, _ := filled(t)
 	edit(t, o.Path, "PRAGMA wal_checkpoint(TRUNCATE)")
 	spoil(t, o.Path, func(b []byte) []byte { return append([]byte("garbage"), b[7:]...) })
-	if _, err := Verify(t.Context(), o.Path); !errors.Is(err, ErrCorrupt) {
+	if _, err := Verify(t.Context(), o.Path, nil); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("got %v, want ErrCorrupt", err)
 	}
-	if _, err := Verify(t.Context(), o.Path+"x"); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Verify(t.Context(), o.Path+"x", nil); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a file that is not there: %v", err)
 	}
 	if _, _, err := HighWater(t.Context(), o.Path); !errors.Is(err, ErrCorrupt) {

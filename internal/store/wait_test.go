@@ -241,7 +241,7 @@ func TestEntriesThatCannotBeStored(t *testing.T) {
 	if diff := cmp.Diff([]string{"5"}, userReads(t, o.Path, "SELECT trades FROM bars WHERE interval = '1s'")); diff != "" {
 		t.Errorf("trades in bars (-want +got):\n%s", diff)
 	}
-	if r, err := Verify(t.Context(), o.Path); err != nil || len(r.Problems) > 0 {
+	if r, err := Verify(t.Context(), o.Path, nil); err != nil || len(r.Problems) > 0 {
 		t.Errorf("verify: %v, %v", r.Problems, err)
 	}
 }

@@ -1,0 +1,77 @@
+package store
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// archiveMetrics are what the archive shows of itself; docs/operations.md describes them.
+type archiveMetrics struct {
+	registerer prometheus.Registerer
+	collectors []prometheus.Collector
+
+	seconds  prometheus.Histogram
+	rows     prometheus.Counter
+	removed  prometheus.Counter
+	failures prometheus.Counter
+	done     prometheus.Gauge
+}
+
+func newArchiveMetrics(r prometheus.Registerer, a *Archiver) (*archiveMetrics, error) {
+	m := &archiveMetrics{
+		registerer: r,
+		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "tapedeck_archive_file_seconds",
+			Help:    "Time from the first look at the ticks of a file until they are in it and nowhere else.",
+			Buckets: prometheus.ExponentialBuckets(0.01, 4, 10),
+		}),
+		rows: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tapedeck_archive_rows_total",
+			Help: "Ticks moved into the archive since the start.",
+		}),
+		removed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tapedeck_archive_removed_files_total",
+			Help: "Files removed since the start, for their age or for room.",
+		}),
+		failures: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tapedeck_archive_failures_total",
+			Help: "Times that archiving or removing failed; it is tried again.",
+		}),
+		done: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tapedeck_archive_last_success_timestamp_seconds",
+			Help: "When all that was due had been archived and removed for the last time; 0 before the first time.",
+		}),
+	}
+	gauge := func(name, help string, value func(archiveTotals) int64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(value(a.store.cold.sums())) })
+	}
+	m.collectors = []prometheus.Collector{
+		m.seconds, m.rows, m.removed, m.failures, m.done,
+		gauge("tapedeck_archive_files", "Files in the archive.", func(t archiveTotals) int64 { return t.files }),
+		gauge("tapedeck_archive_bytes", "Size of the archive.", func(t archiveTotals) int64 { return t.bytes }),
+		gauge("tapedeck_archive_ticks", "Ticks in the archive.", func(t archiveTotals) int64 { return t.rows }),
+	}
+	if r != nil {
+		for _, c := range m.collectors {
+			if err := r.Register(c); err != nil {
+				return nil, fmt.Errorf("register metrics: %w", err)
+			}
+		}
+	}
+	return m, nil
+}
+
+func (m *archiveMetrics) unregister() {
+	if m.registerer != nil {
+		for _, c := range m.collectors {
+			m.registerer.Unregister(c)
+		}
+	}
+}
+
+func (m *archiveMetrics) moved(f *archivedFile, d time.Duration) {
+	m.seconds.Observe(d.Seconds())
+	m.rows.Add(float64(f.rows))
+}
