@@ -33,6 +33,9 @@ type barMaker struct {
 	loaded map[market.Symbol]tape.Position
 	until  tape.Position // the last of loaded
 
+	newest map[market.Symbol]recentBars // of history at the start
+	recent *recents                     // the hub's
+
 	// Guarded by the hub's lock.
 	log   []recordBars  // by position
 	size  int           // events in the log
@@ -66,13 +69,14 @@ func (g *Gateway) newBars(ctx context.Context, listings []market.Listing) (*barM
 	if err != nil {
 		return nil, err
 	}
-	bm := &barMaker{machine: m, loaded: make(map[market.Symbol]tape.Position)}
+	bm := &barMaker{machine: m, loaded: make(map[market.Symbol]tape.Position), newest: make(map[market.Symbol]recentBars), recent: &g.hub.recent}
 	clocks := make(map[string]market.Time)
 	var bars []market.Bar
 	for i := range listings {
 		l := &listings[i]
 		clocks[l.Feed] = max(clocks[l.Feed], l.LastTrade.Event, l.LastQuote.Event)
 		if l.LastTrade.Kind == 0 {
+			bm.newest[l.Symbol] = recentBars{stale: 1} // it may have bars of a file
 			continue
 		}
 		at := tape.Position(math.MaxUint64)
@@ -88,7 +92,17 @@ func (g *Gateway) newBars(ctx context.Context, listings []market.Listing) (*barM
 		}
 		bm.loaded[l.Symbol] = at
 		bm.until = max(bm.until, at)
+		days := slices.IndexFunc(bars, func(b market.Bar) bool { return b.Interval == market.Day1() })
+		if days < 0 {
+			days = len(bars)
+		}
+		var newest recentBars
+		newest.load(bars[:days], bars[days:])
+		bm.newest[l.Symbol] = newest
 		for _, b := range bars {
+			if b.Imported {
+				continue // it has no trades that others could be added to
+			}
 			if err := m.Feed(l.Feed).Load(b); err != nil {
 				g.opt.Logger.Warn("a bar of history was left out", "symbol", string(l.Symbol), "error", err)
 			}
@@ -115,6 +129,9 @@ func (m *barMaker) push(events []event, rec *tape.Record, i int, h *hub) []event
 	m.changes = m.machine.Drain(m.changes[:0])
 	for j := range m.changes {
 		c := &m.changes[j]
+		if m.recent != nil {
+			m.recent.amend(c)
+		}
 		if c.Bar.Interval != market.Min1() || !c.Bar.Priced || c.Delta || !c.Closed && !c.Revised {
 			continue
 		}

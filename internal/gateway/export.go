@@ -81,6 +81,7 @@ func (g *Gateway) lines(w http.ResponseWriter, r *http.Request, q *pageQuery, wh
 	timer := time.AfterFunc(g.opt.Limits.QueryTime, func() { cancel(context.DeadlineExceeded) })
 	defer timer.Stop()
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`.csv"`)
+	setAt(w, q.at)
 	a := g.answer(w, "text/csv; charset=utf-8")
 	a.lease = &lease{g: g, rc: http.NewResponseController(w), timer: timer}
 	a.b = append(append(a.b, header...), '\n')
@@ -119,7 +120,7 @@ func (g *Gateway) tickLines(kind market.Kind, what string) handler {
 		if err != nil {
 			return err
 		}
-		q, err := g.pageQuery(p, what, list, math.MaxInt, math.MaxInt)
+		q, err := g.pageQuery(r.Context(), p, what, list, math.MaxInt, math.MaxInt)
 		if err != nil {
 			return err
 		}
@@ -130,7 +131,7 @@ func (g *Gateway) tickLines(kind market.Kind, what string) handler {
 					return nil
 				}
 				tq := market.TickQuery{Kind: kind, Symbol: n.symbol, From: q.from, To: q.to, Limit: left, Descending: q.descending}
-				err := g.opt.History.Ticks(ctx, tq, func(row *market.Row) error {
+				err := q.history.Ticks(ctx, tq, func(row *market.Row) error {
 					left--
 					a.b = appendRow(a.b, n.text, &row.Entry)
 					return a.room()
@@ -160,7 +161,7 @@ func (g *Gateway) barLines(w http.ResponseWriter, r *http.Request) error {
 				if len(bars) > 0 {
 					goOn(&bq, bars[len(bars)-1].Start)
 				}
-				if bars, _, err = g.opt.History.Bars(ctx, bq, bars[:0]); err != nil {
+				if bars, _, err = q.history.Bars(ctx, bq, bars[:0]); err != nil {
 					return err
 				}
 				more = len(bars) == bq.Limit

@@ -20,7 +20,6 @@ type Gateway struct {
 	metrics *metrics
 	guard   *guard
 	page    *page
-	days    dayCache
 
 	queries   slots     // requests that read history
 	catchUps  slots     // soloists that read the tape

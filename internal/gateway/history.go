@@ -11,7 +11,7 @@ import (
 
 // history serves GET /history?limit=100[&symbol=S][&from=T][&to=T][&format=csv]: trades, newest first by the venue's time.
 func (g *Gateway) history(w http.ResponseWriter, r *http.Request) error {
-	p, err := parseParams(r, "limit", "symbol", "from", "to", "format")
+	p, err := parseParams(r, "limit", "symbol", "from", "to", "format", atParam)
 	if err != nil {
 		return err
 	}
@@ -22,6 +22,12 @@ func (g *Gateway) history(w http.ResponseWriter, r *http.Request) error {
 	if q.From, q.To, err = p.span("from", "to", false); err != nil {
 		return err
 	}
+	at, err := p.moment()
+	if err != nil {
+		return err
+	}
+	source := g.historyAt(at)
+	setAt(w, at)
 	format, err := p.choice("format", "json", "csv")
 	if err != nil {
 		return err
@@ -39,7 +45,7 @@ func (g *Gateway) history(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Content-Disposition", `attachment; filename="`+name+`.csv"`)
 		a := g.answer(w, "text/csv; charset=utf-8")
 		a.b = append(a.b, "id,timestamp,symbol,price\n"...)
-		return a.finish(g.opt.History.Ticks(r.Context(), q, func(row *market.Row) error {
+		return a.finish(source.Ticks(r.Context(), q, func(row *market.Row) error {
 			a.b = appendLine(a.b, row)
 			return a.room()
 		}))
@@ -47,7 +53,7 @@ func (g *Gateway) history(w http.ResponseWriter, r *http.Request) error {
 	a := g.answer(w, "application/json")
 	a.b = append(a.b, '[')
 	comma := false
-	err = g.opt.History.Ticks(r.Context(), q, func(row *market.Row) error {
+	err = source.Ticks(r.Context(), q, func(row *market.Row) error {
 		if comma {
 			a.b = append(a.b, ',')
 		}

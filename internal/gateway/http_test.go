@@ -354,7 +354,7 @@ func TestBadRequests(t *testing.T) {
 		{path: "/v2/stocks/AAPL/bars?timeframe=1Fortnight", status: 400, contains: "timeframe"},
 		{path: "/v2/stocks/AAPL/bars?timeframe=1Min&adjustment=split,up", status: 400, contains: "adjustment"},
 		{path: "/v2/stocks/AAPL/other", status: 404, contains: "path"},
-		{path: "/v1/symbols?x=1", status: 400, contains: "no parameters"},
+		{path: "/v1/symbols?x=1", status: 400, contains: "known are at"},
 		{path: "/nothing", status: 404, contains: "path"},
 		{path: "/history/", status: 404, contains: "path"},
 		{path: "//history", status: 404, contains: "path"},
@@ -416,7 +416,7 @@ func TestHistoryFails(t *testing.T) {
 	b.history.mu.Lock()
 	b.history.fail = errors.New("secret/path.db: disk I/O error")
 	b.history.mu.Unlock()
-	for _, path := range []string{"/history", "/v2/stocks/AAPL/trades", "/v2/stocks/AAPL/bars?timeframe=1Min", "/v1/symbols", "/history?format=csv"} {
+	for _, path := range []string{"/history", "/v2/stocks/AAPL/trades", "/v2/stocks/AAPL/bars?timeframe=1Min", "/v1/symbols?at=2024-01-02", "/history?format=csv"} {
 		code, h, body := b.get(path)
 		if code != 500 || strings.Contains(body, "secret") || h.Get("Content-Type") != "application/problem+json" || h.Get("Content-Disposition") != "" {
 			t.Errorf("%s: got %d %s", path, code, body)

@@ -29,6 +29,7 @@ type hub struct {
 	next   tape.Position
 	ready  bool      // what was on the tape at the start was read
 	bars   *barMaker // nil before start; its machine belongs to run
+	recent recents   // the newest bars of each symbol
 
 	end     atomic.Uint64 // next; read without the lock
 	rebuilt chan struct{} // closed when the bars of the records before settled were made again; nil without them
@@ -63,6 +64,9 @@ func (h *hub) start(listings []market.Listing, bars *barMaker, from tape.Positio
 		}
 		if l.LastQuote.Kind != 0 {
 			h.names.note(id, l.Feed, from-1, &l.LastQuote)
+		}
+		if bars != nil {
+			*h.recent.of(id) = bars.newest[l.Symbol]
 		}
 	}
 	h.next = from
@@ -140,12 +144,16 @@ func (h *hub) skipTo(pos tape.Position) {
 	defer h.mu.Unlock()
 	h.blocks, h.first, h.size = nil, 0, 0
 	h.next = max(h.next, pos)
+	h.recent.skipped(pos, len(h.names.list))
 	h.end.Store(uint64(h.next))
 }
 
 // publish puts a record into the ring. The lock is held only for what the sessions see.
 func (h *hub) publish(rec *tape.Record) {
 	b := h.block(rec, h.bars)
+	if h.bars != nil {
+		h.recent.gather(b, h.bars, func(s market.Symbol) uint32 { return h.enter(s, rec.Feed) })
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i := range b.events {
@@ -161,6 +169,7 @@ func (h *hub) publish(rec *tape.Record) {
 	}
 	if h.bars != nil {
 		h.bars.remember(b)
+		h.recent.settle(b, &h.names)
 	}
 	h.blocks = append(h.blocks, b)
 	h.size += len(rec.Entries)

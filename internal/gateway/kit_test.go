@@ -122,6 +122,13 @@ func (h *memHistory) take(rec *tape.Record) {
 		if of[c.Bar.Interval] == nil {
 			of[c.Bar.Interval] = map[market.Time]market.Bar{}
 		}
+		if c.Delta {
+			whole, err := candle.Merge(of[c.Bar.Interval][c.Bar.Start], c.Bar)
+			if err != nil {
+				panic(err)
+			}
+			c.Bar = whole
+		}
 		of[c.Bar.Interval][c.Bar.Start] = c.Bar
 	}
 	h.pos = rec.Through

@@ -2,12 +2,11 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
@@ -20,47 +19,83 @@ func (h *hub) listing(id uint32) listing {
 	return *h.names.list[id]
 }
 
-// symbols serves GET /v1/symbols.
+// listSymbols serves GET /v1/symbols: every symbol that is known, or was at a moment.
 func (g *Gateway) listSymbols(w http.ResponseWriter, r *http.Request) error {
-	if _, err := parseParams(r); err != nil {
+	p, err := parseParams(r, atParam)
+	if err != nil {
+		return err
+	}
+	at, err := p.moment()
+	if err != nil {
 		return err
 	}
 	g.hub.mu.RLock()
-	list := make([]listing, 0, len(g.hub.names.list)-1)
-	for _, l := range g.hub.names.list[1:] {
-		copied := *l
-		copied.state = g.hub.names.state(l)
-		list = append(list, copied)
+	list := make([]named, 0, len(g.hub.names.list)-1)
+	for id, l := range g.hub.names.list {
+		if id != 0 {
+			list = append(list, named{symbol: l.symbol, id: uint32(id)})
+		}
 	}
-	pos := g.hub.next - 1
 	g.hub.mu.RUnlock()
-	slices.SortFunc(list, func(a, b listing) int { return strings.Compare(string(a.symbol), string(b.symbol)) })
-
+	slices.SortFunc(list, func(a, b named) int { return strings.Compare(string(a.symbol), string(b.symbol)) })
+	news, pos, err := g.newestAt(r.Context(), at, list, partTrade|partQuote|partBars)
+	if err != nil {
+		return err
+	}
+	if at != 0 {
+		news = slices.DeleteFunc(news, func(k known) bool { return k.trade.Kind == 0 && k.quote.Kind == 0 && !k.day.Priced && !k.minute.Priced })
+		if err := g.statesAt(r.Context(), at, news); err != nil {
+			return err
+		}
+	}
 	feeds := make(map[string]market.State)
-	if g.opt.Feeds != nil {
+	if g.opt.Feeds != nil && at == 0 {
 		for _, f := range g.opt.Feeds() {
 			feeds[f.Name] = stateOf(f.State)
 		}
 	}
-	w.Header().Set(CursorHeader, tape.Cursor{Epoch: g.opt.Tape.Bounds().Epoch, Position: pos, Index: tape.AllEntries}.String())
+	if setAt(w, at); at == 0 {
+		w.Header().Set(CursorHeader, tape.Cursor{Epoch: g.opt.Tape.Bounds().Epoch, Position: pos, Index: tape.AllEntries}.String())
+	}
 	a := g.answer(w, "application/json")
 	a.b = append(a.b, `{"symbols":[`...)
-	for i := range list {
-		l := &list[i]
+	for i := range news {
+		k := &news[i]
 		if i > 0 {
 			a.b = append(a.b, ',')
 		}
-		if l.state == market.StateUnknown {
-			l.state = feeds[l.feed] // nothing was said since the start
+		if k.state == market.StateUnknown {
+			k.state = feeds[k.feed] // nothing was said since the start
 		}
-		day, err := g.days.of(r.Context(), g.opt.History, l.symbol)
-		if err != nil {
-			return a.finish(err)
-		}
-		a.b = appendListing(a.b, l, &day, g.opt.Calendars.For(l.symbol.Venue()).Name())
+		a.b = appendListing(a.b, k, g.opt.Calendars.For(k.symbol.Venue()).Name())
 	}
 	a.b = append(a.b, ']', '}', '\n')
 	return a.finish(nil)
+}
+
+// statesAt fills in the states that symbols had at a moment, as far as evidence tells: live, or down, or nothing.
+func (g *Gateway) statesAt(ctx context.Context, at market.Time, news []known) error {
+	h, ok := g.opt.History.(EvidenceHistory)
+	if !ok {
+		return nil
+	}
+	for i := range news {
+		news[i].state = market.StateUnknown
+		err := h.Evidence(ctx, news[i].symbol, at-market.QuietAfter, at+1, func(e market.Evidence) error {
+			switch {
+			case e.Origin != market.OriginConnected || e.Known > at:
+			case e.To >= at-silence:
+				news[i].state = market.StateLive
+			case news[i].state == market.StateUnknown:
+				news[i].state = market.StateDown
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("read the state of %s: %w", news[i].symbol, err)
+		}
+	}
+	return nil
 }
 
 // stateOf is the state of symbols whose feed is in a state.
@@ -78,7 +113,7 @@ func stateOf(feed string) market.State {
 	return market.StateUnknown
 }
 
-func appendListing(b []byte, l *listing, d *day, calendar string) []byte {
+func appendListing(b []byte, l *known, calendar string) []byte {
 	b = appendString(append(b, `{"symbol":`...), string(l.symbol))
 	b = appendString(append(b, `,"venue":`...), l.symbol.Venue())
 	b = appendString(append(b, `,"name":`...), l.symbol.Name())
@@ -86,8 +121,8 @@ func appendListing(b []byte, l *listing, d *day, calendar string) []byte {
 	b = appendString(append(b, `,"state":`...), l.state.String())
 	b = appendString(append(b, `,"calendar":`...), calendar)
 	decimals := l.decimals
-	if d.has {
-		decimals = max(decimals, -d.bar.Open.Exp(), -d.bar.High.Exp(), -d.bar.Low.Exp())
+	if l.day.Priced {
+		decimals = max(decimals, -l.day.Open.Exp(), -l.day.High.Exp(), -l.day.Low.Exp())
 	}
 	b = strconv.AppendInt(append(b, `,"decimals":`...), int64(decimals), 10)
 	b = append(b, `,"last":`...)
@@ -109,63 +144,18 @@ func appendListing(b []byte, l *listing, d *day, calendar string) []byte {
 		b = append(b, "null"...)
 	}
 	b = append(b, `,"day":`...)
-	if d.has {
-		b = appendBar(append(b, '{'), &d.bar)
+	if l.day.Priced {
+		b = appendBar(append(b, '{'), &l.day)
 	} else {
 		b = append(b, "null"...)
 	}
 	b = append(b, `,"prevClose":`...)
-	if d.hasPrev {
-		b = d.prev.Append(b)
+	if l.previous.Priced {
+		b = l.previous.Close.Append(b)
 	} else {
 		b = append(b, "null"...)
 	}
 	return append(b, '}')
-}
-
-// day is a symbol's newest daily bar and the close of the one before.
-type day struct {
-	bar     market.Bar
-	prev    market.Decimal
-	has     bool
-	hasPrev bool
-	read    time.Time
-}
-
-// dayCache keeps the days for a second, so that a page that is loaded by many does not ask history for each symbol each time.
-type dayCache struct {
-	mu   sync.Mutex
-	days map[market.Symbol]day
-}
-
-func (c *dayCache) of(ctx context.Context, h History, s market.Symbol) (day, error) {
-	c.mu.Lock()
-	d, ok := c.days[s]
-	c.mu.Unlock()
-	if ok && time.Since(d.read) < time.Second {
-		return d, nil
-	}
-	bars, _, err := h.Bars(ctx, market.BarQuery{Symbol: s, Interval: market.Day1(), Limit: 2, Descending: true}, nil)
-	if err != nil {
-		return day{}, err
-	}
-	d = day{read: time.Now()}
-	for i := range bars {
-		switch {
-		case !bars[i].Priced:
-		case !d.has:
-			d.bar, d.has = bars[i], true
-		default:
-			d.prev, d.hasPrev = bars[i].Close, true
-		}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.days == nil {
-		c.days = make(map[market.Symbol]day)
-	}
-	c.days[s] = d
-	return d, nil
 }
 
 // listFeeds serves GET /v1/feeds.

@@ -59,8 +59,9 @@ func TestSnapshots(t *testing.T) {
 	b.history.fail = errors.New("secret/path.db: disk I/O error")
 	b.history.mu.Unlock()
 	for _, path := range []string{
-		"/v2/stocks/AAPL/snapshot", "/v2/stocks/snapshots?symbols=AAPL", "/v1beta3/crypto/us/snapshots?symbols=BTC/USD",
-		"/v2/stocks/AAPL/bars/latest", "/v2/stocks/bars/latest?symbols=AAPL", "/v2/stocks/trades?symbols=AAPL&format=csv",
+		// What is newest now is known without history, what was newest at a moment is not.
+		"/v2/stocks/AAPL/snapshot?at=2024-01-02", "/v2/stocks/snapshots?symbols=AAPL&at=2024-01-02", "/v1beta3/crypto/us/snapshots?symbols=BTC/USD&at=2024-01-02",
+		"/v2/stocks/AAPL/bars/latest?at=2024-01-02", "/v2/stocks/bars/latest?symbols=AAPL&at=2024-01-02", "/v2/stocks/trades?symbols=AAPL&format=csv",
 		"/v2/stocks/AAPL/bars?timeframe=1Min&format=csv",
 	} {
 		code, h, body := b.get(path)

@@ -35,10 +35,13 @@ func (g *Gateway) dataRoutes(mux *http.ServeMux) {
 		g.read(mux, one+"/"+what+"/latest", newest)
 		g.read(mux, crypto+"/latest/"+what, newest)
 	}
-	for what, kind := range map[string]market.Kind{"trades": market.KindTrade, "quotes": market.KindQuote} {
-		data(what, g.ticks(kind, what), g.tickLines(kind, what), g.latest(what, g.newestTick(kind)))
+	newest := map[market.Kind]handler{
+		market.KindTrade: g.latest("trades", partTrade, pickTrade), market.KindQuote: g.latest("quotes", partQuote, pickQuote),
 	}
-	data("bars", g.bars, g.barLines, g.latest("bars", g.newestBar))
+	for what, kind := range map[string]market.Kind{"trades": market.KindTrade, "quotes": market.KindQuote} {
+		data(what, g.ticks(kind, what), g.tickLines(kind, what), newest[kind])
+	}
+	data("bars", g.bars, g.barLines, g.latest("bars", partMinute, pickMinute))
 	g.read(mux, stocks+"/snapshots", g.snapshots(""))
 	g.read(mux, one+"/snapshot", g.snapshots(""))
 	g.read(mux, crypto+"/snapshots", g.snapshots("snapshots"))
@@ -47,28 +50,35 @@ func (g *Gateway) dataRoutes(mux *http.ServeMux) {
 // dataParams are the parameters of Alpaca's historical endpoints, beside page_token. Those that choose among Alpaca's own sources are
 // taken and make no difference here.
 func dataParams(more ...string) []string {
-	return append(more, "start", "end", "limit", "sort", "format", "feed", "asof", "currency")
+	return append(more, "start", "end", "limit", "sort", "format", "feed", "asof", "currency", atParam)
 }
 
 // pageQuery is a question for ticks or bars of a few symbols, a page at a time or all at once.
 type pageQuery struct {
 	from, to   market.Time
-	today      bool // neither start nor end was given
+	today      bool        // neither start nor end was given
+	newest     market.Time // then, the time of the newest tick
 	limit      int
 	descending bool
 	hash       uint32
 	token      *pageToken
 	symbols    []named
+	at         market.Time // moment that the answer is as of; 0 is now
+	history    History     // as of it
 }
 
 // pageQuery reads the parameters that the historical endpoints share. The hash stands for all that must not change between pages.
 // The limit is at most most, and usual when it is not given.
-func (g *Gateway) pageQuery(p params, what string, symbols []named, usual, most int) (*pageQuery, error) {
+func (g *Gateway) pageQuery(ctx context.Context, p params, what string, symbols []named, usual, most int) (*pageQuery, error) {
 	q := &pageQuery{symbols: symbols}
 	if _, err := p.choice("format", "json", "csv"); err != nil {
 		return nil, err
 	}
 	var err error
+	if q.at, err = p.moment(); err != nil {
+		return nil, err
+	}
+	q.history = g.historyAt(q.at)
 	if q.from, q.to, err = p.span("start", "end", true); err != nil {
 		return nil, err
 	}
@@ -87,12 +97,17 @@ func (g *Gateway) pageQuery(p params, what string, symbols []named, usual, most 
 	}
 	b = binary.LittleEndian.AppendUint64(b, uint64(q.from))
 	b = binary.LittleEndian.AppendUint64(b, uint64(q.to))
+	if q.at != 0 {
+		b = binary.LittleEndian.AppendUint64(b, uint64(q.at))
+	}
 	_, _ = h.Write(b) // a hash takes everything
 	q.hash = h.Sum32()
 	text := p["page_token"]
 	if text == "" {
 		if q.today = p["start"] == "" && p["end"] == ""; q.today {
-			q.from = g.newest(symbols).Floor(24 * market.Hour)
+			if err := g.beginToday(ctx, q); err != nil {
+				return nil, err
+			}
 		}
 		return q, nil
 	}
@@ -110,15 +125,23 @@ func (g *Gateway) pageQuery(p params, what string, symbols []named, usual, most 
 	return q, nil
 }
 
-// newest returns the time of the newest tick of the symbols, or now if that is earlier. An answer that was asked for without a start
-// and an end begins at midnight (UTC) before it: as at Alpaca for a live market, and of use for one that is played from a file.
-func (g *Gateway) newest(symbols []named) market.Time {
-	var newest market.Time
-	for _, n := range symbols {
-		l := g.hub.listing(n.id)
-		newest = max(newest, l.trade.Event, l.quote.Event)
+// beginToday lets an answer that was asked for without a start and an end begin at midnight (UTC) before the newest tick of the symbols,
+// or before now if that is earlier: as at Alpaca for a live market, and of use for one that is played from a file.
+func (g *Gateway) beginToday(ctx context.Context, q *pageQuery) error {
+	news, _, err := g.newestAt(ctx, q.at, q.symbols, partTrade|partQuote)
+	if err != nil {
+		return err
 	}
-	return min(newest, market.FromStd(time.Now()))
+	for i := range news {
+		q.newest = max(q.newest, news[i].trade.Event, news[i].quote.Event)
+	}
+	now := q.at
+	if now == 0 {
+		now = market.FromStd(time.Now())
+	}
+	q.newest = min(q.newest, now)
+	q.from = q.newest.Floor(24 * market.Hour)
+	return nil
 }
 
 // asked reads the parameters of a request, of which those in known are allowed, and the symbols that it names: the one in its
@@ -149,21 +172,22 @@ func (g *Gateway) ticks(kind market.Kind, what string) func(http.ResponseWriter,
 		if err != nil {
 			return err
 		}
-		q, err := g.pageQuery(p, what, list, usualPage, g.opt.Limits.Page)
+		q, err := g.pageQuery(r.Context(), p, what, list, usualPage, g.opt.Limits.Page)
 		if err != nil {
 			return err
 		}
 		a := g.answer(w, "application/json")
 		page := &pageWriter{answer: a, single: single, what: what, left: q.limit}
 		page.open()
-		err = q.eachTick(r.Context(), g, kind, page)
+		setAt(w, q.at)
+		err = q.eachTick(r.Context(), kind, page)
 		page.close(q)
 		return a.finish(err)
 	}
 }
 
 // eachTick writes the ticks of a page.
-func (q *pageQuery) eachTick(ctx context.Context, g *Gateway, kind market.Kind, page *pageWriter) error {
+func (q *pageQuery) eachTick(ctx context.Context, kind market.Kind, page *pageWriter) error {
 	for i, n := range q.symbols {
 		tq := market.TickQuery{
 			Kind: kind, Symbol: n.symbol, From: q.from, To: q.to, Limit: page.left + 1, Descending: q.descending,
@@ -172,7 +196,7 @@ func (q *pageQuery) eachTick(ctx context.Context, g *Gateway, kind market.Kind, 
 			tq.After = &q.token.key
 		}
 		page.begin(n)
-		err := g.opt.History.Ticks(ctx, tq, func(row *market.Row) error {
+		err := q.history.Ticks(ctx, tq, func(row *market.Row) error {
 			if !page.row(market.TickKey{Event: row.Event, Seq: row.Seq}) {
 				return nil
 			}
@@ -216,7 +240,7 @@ func (g *Gateway) askedBars(r *http.Request, usual, most int, more ...string) (q
 	if v, err = market.ParseInterval(frame); err != nil {
 		return nil, v, single, bad("timeframe", frame, err.Error())
 	}
-	if q, err = g.pageQuery(p, "bars"+v.String(), list, usual, most); err != nil {
+	if q, err = g.pageQuery(r.Context(), p, "bars"+v.String(), list, usual, most); err != nil {
 		return nil, v, single, err
 	}
 	return q, v, single, g.align(v, q, p)
@@ -226,7 +250,6 @@ func (g *Gateway) askedBars(r *http.Request, usual, most int, more ...string) (q
 // the bar that the newest tick is in: a trading day need not begin on the day, UTC, on which it ends.
 func (g *Gateway) align(v market.Interval, q *pageQuery, p params) error {
 	_, fixed := v.Fixed()
-	newest := g.newest(q.symbols)
 	for _, n := range q.symbols {
 		r := candle.Roller{Interval: v, Calendar: g.opt.Calendars.For(n.symbol.Venue())}
 		for _, end := range [...]struct {
@@ -237,7 +260,7 @@ func (g *Gateway) align(v market.Interval, q *pageQuery, p params) error {
 				return bad(end.name, p[end.name], "there are bars from the year 1685 to 2254 only")
 			}
 		}
-		if start, _, err := r.Bounds(newest); err == nil && q.today && !fixed {
+		if start, _, err := r.Bounds(q.newest); err == nil && q.today && !fixed {
 			q.from = min(q.from, start)
 		}
 	}
@@ -262,7 +285,7 @@ func (g *Gateway) bars(w http.ResponseWriter, r *http.Request) error {
 			goOn(&bq, q.token.key.Event)
 		}
 		var pos tape.Position
-		if bars, pos, err = g.opt.History.Bars(r.Context(), bq, bars[:0]); err != nil {
+		if bars, pos, err = q.history.Bars(r.Context(), bq, bars[:0]); err != nil {
 			return a.finish(err)
 		}
 		asOf = min(asOf, pos)
@@ -279,7 +302,9 @@ func (g *Gateway) bars(w http.ResponseWriter, r *http.Request) error {
 	}
 	page.close(q)
 	w.Header().Set(AdjustmentHeader, "raw")
-	w.Header().Set(CursorHeader, tape.Cursor{Epoch: epoch, Position: asOf, Index: tape.AllEntries}.String())
+	if setAt(w, q.at); q.at == 0 {
+		w.Header().Set(CursorHeader, tape.Cursor{Epoch: epoch, Position: asOf, Index: tape.AllEntries}.String())
+	}
 	return a.finish(nil)
 }
 

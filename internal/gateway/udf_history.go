@@ -141,6 +141,8 @@ type barSpan struct {
 	symbol   market.Symbol
 	clock    *barClock
 	from, to market.Time // starts of bars
+	at       market.Time // moment that the answer is as of; 0 is now
+	history  History     // as of it
 }
 
 // span reads the parameters that the history and the marks share. The end of the one is not part of the span, that of the others is.
@@ -154,6 +156,10 @@ func (u *udf) span(p params, inclusive bool) (barSpan, error) {
 		return barSpan{}, err
 	}
 	s := barSpan{symbol: n.symbol, clock: u.clock(n.symbol, v)}
+	if s.at, err = p.moment(); err != nil {
+		return s, err
+	}
+	s.history = u.g.historyAt(s.at)
 	from, hasFrom, err := p.seconds("from")
 	if err != nil {
 		return s, err
@@ -186,7 +192,7 @@ func (u *udf) bars(ctx context.Context, s *barSpan, limit int) ([]market.Bar, er
 	if s.from != 0 && s.to != 0 && s.from >= s.to {
 		return nil, nil
 	}
-	bars, _, err := u.g.opt.History.Bars(ctx, market.BarQuery{
+	bars, _, err := s.history.Bars(ctx, market.BarQuery{
 		Symbol: s.symbol, Interval: s.clock.interval, From: s.from, To: s.to, Limit: limit, Descending: true,
 	}, nil)
 	if err != nil {
@@ -227,7 +233,9 @@ func (u *udf) history(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	older := barSpan{symbol: s.symbol, clock: s.clock, to: s.from}
+	older := s
+	older.from, older.to = 0, s.from
+	setAt(w, s.at)
 	switch {
 	case len(bars) == 0 && s.from != 0:
 		last, err := u.bars(r.Context(), &older, 1)

@@ -64,6 +64,7 @@ func (u *udf) writeMarks(w http.ResponseWriter, r *http.Request, rest func([]byt
 	if err != nil {
 		return err
 	}
+	setAt(w, s.at)
 	a := u.g.answer(w, "application/json")
 	a.b = append(a.b, '[')
 	for i := range list {
@@ -89,7 +90,7 @@ func (u *udf) marksOf(ctx context.Context, s *barSpan) ([]mark, error) {
 		return nil, err
 	}
 	from, to := bars[0].Start, market.Time(math.MaxInt64)
-	next, _, err := u.g.opt.History.Bars(ctx, market.BarQuery{
+	next, _, err := s.history.Bars(ctx, market.BarQuery{
 		Symbol: s.symbol, Interval: s.clock.interval, From: bars[len(bars)-1].End, Limit: 1,
 	}, nil)
 	if err != nil {
@@ -100,13 +101,14 @@ func (u *udf) marksOf(ctx context.Context, s *barSpan) ([]mark, error) {
 	}
 	var list []mark
 	add := func(m mark) {
-		if m.at >= from && m.at < to && len(list) < marksMost {
+		if m.at >= from && m.at < to && len(list) < marksMost && (s.at == 0 || m.at <= s.at) {
 			list = append(list, m)
 		}
 	}
 	var gaps []market.Gap
 	note := func(g market.Gap) error {
-		if g.To != 0 && len(gaps) < marksMost {
+		// What is not over at a moment was not known to be a gap, and that one was filled was known later still.
+		if g.To != 0 && len(gaps) < marksMost && (s.at == 0 || g.To <= s.at) {
 			gaps = append(gaps, g)
 		}
 		return ctx.Err()

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -22,39 +21,46 @@ func (u *udf) quotes(w http.ResponseWriter, r *http.Request) error {
 	if n := u.g.opt.Limits.Symbols; len(list) > n {
 		return bad("symbols", p["symbols"], "at most "+strconv.Itoa(n)+" symbols at once")
 	}
+	at, err := p.moment()
+	if err != nil {
+		return err
+	}
+	var found []named
+	for _, text := range list {
+		if n, err := u.g.symbol("symbols", strings.TrimSpace(text)); err == nil {
+			found = append(found, n)
+		}
+	}
+	news, _, err := u.g.newestAt(r.Context(), at, found, partTrade|partQuote|partDays)
+	if err != nil {
+		return err
+	}
+	setAt(w, at)
 	a := u.g.answer(w, "application/json")
 	a.b = append(a.b, `{"s":"ok","d":[`...)
 	for i, text := range list {
 		if i > 0 {
 			a.b = append(a.b, ',')
 		}
-		n, err := u.g.symbol("symbols", strings.TrimSpace(text))
-		if err != nil {
+		if _, err := u.g.symbol("symbols", strings.TrimSpace(text)); err != nil || len(news) == 0 {
 			a.b = appendString(append(a.b, `{"s":"error","n":`...), text)
 			a.b = append(a.b, `,"v":{}}`...)
 			continue
 		}
 		a.b = appendString(append(a.b, `{"s":"ok","n":`...), text)
-		if a.b, err = u.appendValues(r.Context(), append(a.b, `,"v":`...), n); err != nil {
-			return a.finish(err)
-		}
-		a.b = append(a.b, '}')
+		a.b = append(u.appendValues(append(a.b, `,"v":`...), &news[0]), '}')
+		news = news[1:]
 	}
 	a.b = append(a.b, ']', '}', '\n')
 	return a.finish(nil)
 }
 
 // appendValues writes what is known of a symbol. What is not known is left out.
-func (u *udf) appendValues(ctx context.Context, b []byte, n named) ([]byte, error) {
-	l := u.g.hub.listing(n.id)
-	d, err := u.g.days.of(ctx, u.g.opt.History, n.symbol)
-	if err != nil {
-		return b, err
-	}
-	b = appendString(append(b, `{"short_name":`...), n.symbol.Name())
-	b = appendString(append(b, `,"exchange":`...), n.symbol.Venue())
-	b = appendString(append(b, `,"description":`...), u.description(&l))
-	b = appendString(append(b, `,"original_name":`...), string(n.symbol))
+func (u *udf) appendValues(b []byte, l *known) []byte {
+	b = appendString(append(b, `{"short_name":`...), l.symbol.Name())
+	b = appendString(append(b, `,"exchange":`...), l.symbol.Venue())
+	b = appendString(append(b, `,"description":`...), u.description(&l.listing))
+	b = appendString(append(b, `,"original_name":`...), string(l.symbol))
 	number := func(name string, v market.Decimal) {
 		b = append(append(append(b, `,"`...), name...), `":`...)
 		b = v.Append(b)
@@ -67,19 +73,19 @@ func (u *udf) appendValues(ctx context.Context, b []byte, n named) ([]byte, erro
 		}
 	}
 	if l.trade.Kind == 0 {
-		return append(b, '}'), nil
+		return append(b, '}')
 	}
 	number("lp", l.trade.Price)
-	prev, hasPrev := d.prev, d.hasPrev
-	cal := u.g.opt.Calendars.For(n.symbol.Venue())
-	if d.has && cal.Day(l.trade.Event).Date > cal.Day(d.bar.Start).Date {
+	prev, hasPrev := l.previous.Close, l.previous.Priced
+	cal := u.g.opt.Calendars.For(l.symbol.Venue())
+	if l.day.Priced && cal.Day(l.trade.Event).Date > cal.Day(l.day.Start).Date {
 		// Before the regular session of its day: the newest daily bar is of the session before.
-		prev, hasPrev = d.bar.Close, true
-	} else if d.has {
-		number("open_price", d.bar.Open)
-		number("high_price", d.bar.High)
-		number("low_price", d.bar.Low)
-		b = d.bar.Volume.Append(append(b, `,"volume":`...))
+		prev, hasPrev = l.day.Close, true
+	} else if l.day.Priced {
+		number("open_price", l.day.Open)
+		number("high_price", l.day.High)
+		number("low_price", l.day.Low)
+		b = l.day.Volume.Append(append(b, `,"volume":`...))
 	}
 	if hasPrev {
 		number("prev_close_price", prev)
@@ -88,7 +94,7 @@ func (u *udf) appendValues(ctx context.Context, b []byte, n named) ([]byte, erro
 			number("chp", chp)
 		}
 	}
-	return append(b, '}'), nil
+	return append(b, '}')
 }
 
 // change returns the difference between two prices, and what it is of the second in percent, with two decimals rounded half to even.

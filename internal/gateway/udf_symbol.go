@@ -29,6 +29,9 @@ func (u *udf) symbol(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	l := u.g.hub.listing(n.id)
+	if _, err := p.moment(); err != nil {
+		return err // it is taken, and makes no difference: hours and how fine prices are do not go back
+	}
 	cal := u.g.opt.Calendars.For(n.symbol.Venue())
 	digits, err := u.digits(r.Context(), &l)
 	if err != nil {

@@ -29,6 +29,7 @@ type BarQuery struct {
 	From, To   Time // From ≤ Start < To; 0 leaves an end open
 	Limit      int  // bars at most; must be positive
 	Descending bool
+	Unpriced   bool // bars that have only a volume yet are asked for as well
 }
 
 // Listing is what history knows of a symbol.

@@ -175,7 +175,7 @@ func (r *barReader) take(dst, page []market.Bar, wanted int, last bool) (bars, r
 		if len(dst) == wanted {
 			break
 		}
-		if whole[i].Priced {
+		if whole[i].Priced || r.query.Unpriced {
 			dst = append(dst, whole[i])
 		}
 	}

@@ -263,8 +263,13 @@ func migrated(t *testing.T, src *tapetest.Memory) *Store {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	edit(t, o.Path, "DROP VIEW archive", "DROP TABLE archived", "DROP TABLE archive_removed", "DROP TABLE imported_bar_rows", "DROP TABLE imported_intervals", "DROP VIEW imported_bars", "DROP TABLE coverage_rows", "DROP TABLE late_rows",
-		"PRAGMA user_version = 1000")
+	old := []string{"meta", "tape", "epochs", "feeds", "symbols", "forms", "trade_rows", "quote_rows", "intervals", "bar_rows", "gap_rows"}
+	for _, name := range userReads(t, o.Path, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'") {
+		if !slices.Contains(old, name) {
+			edit(t, o.Path, "DROP TABLE "+name)
+		}
+	}
+	edit(t, o.Path, "PRAGMA user_version = 1000")
 	return mustOpen(t, o)
 }
 
