@@ -13,8 +13,14 @@ const maxItems = 1 << 19
 // maxDepth is how deep structs may lie in each other. Those of Parquet need 8.
 const maxDepth = 16
 
-// unmarshal decodes thrift's compact protocol after it has looked that all lengths in it are true. It returns how many bytes the value took.
+// unmarshal decodes thrift's compact protocol after it has looked that all lengths in it are true. It returns how many bytes the value took. What
+// the decoder panics of all the same is the file's fault too.
 func unmarshal(b []byte, v any) (n int, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			n, err = 0, fmt.Errorf("metadata: %w: %v", ErrCorrupt, r)
+		}
+	}()
 	w := walker{byteReader: byteReader{b: b}}
 	w.structure(0)
 	if w.bad {
