@@ -1,11 +1,13 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
 	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	"tapedeck/internal/candle"
@@ -127,6 +129,10 @@ func (m *barMaker) push(events []event, rec *tape.Record, i int, h *hub) []event
 		return events // the recorder sees the same and reports it
 	}
 	m.changes = m.machine.Drain(m.changes[:0])
+	// Bars that close at once do so in an order that depends on when they began. Who plays the past need not have seen that.
+	slices.SortStableFunc(m.changes, func(a, b candle.Change) int {
+		return cmp.Or(strings.Compare(string(a.Bar.Symbol), string(b.Bar.Symbol)), cmp.Compare(a.Bar.Start, b.Bar.Start))
+	})
 	for j := range m.changes {
 		c := &m.changes[j]
 		if m.recent != nil {

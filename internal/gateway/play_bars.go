@@ -101,6 +101,9 @@ func (g *Gateway) openBars(ctx context.Context, subs *subscriptions, at place) (
 		return nil, err
 	}
 	feeds := g.hub.feedNames()
+	if err := g.takeGaps(ctx, subs, t, pb.maker, func(s market.Symbol) string { return feeds[s] }); err != nil {
+		return nil, err
+	}
 	err = g.eachBefore(ctx, subs, t, func(row *market.Row) {
 		if row.N <= n && row.Flags&market.FlagHistory == 0 {
 			pb.maker.take(feeds[row.Symbol], &row.Entry)
@@ -245,10 +248,7 @@ func (g *Gateway) eachBefore(ctx context.Context, subs *subscriptions, at market
 		names = []market.Symbol{""}
 	}
 	for _, name := range names {
-		from := at - market.Time(lateFor) - 2*market.Minute
-		for _, venue := range g.hub.venues(name) {
-			from = min(from, g.opt.Calendars.For(venue).Lookup().Day(at).Start)
-		}
+		from := g.formingSince(name, at)
 		// Who receives a trade before its time has a clock that is behind.
 		q := market.TickQuery{Kind: market.KindTrade, Symbol: name, From: max(from, 1), To: at + slack, Limit: maxRows}
 		err := g.opt.History.Ticks(ctx, q, func(row *market.Row) error {
@@ -260,6 +260,53 @@ func (g *Gateway) eachBefore(ctx context.Context, subs *subscriptions, at market
 		}
 	}
 	return nil
+}
+
+// formingSince returns when the oldest bar began that may have changed at a moment: of a symbol, or of all with "".
+func (g *Gateway) formingSince(symbol market.Symbol, at market.Time) market.Time {
+	from := at - market.Time(lateFor) - 2*market.Minute
+	for _, venue := range g.hub.venues(symbol) {
+		from = min(from, g.opt.Calendars.For(venue).Lookup().Day(at).Start)
+	}
+	return from
+}
+
+// takeGaps gives a machine the gaps that were known at a moment and lie in its bars.
+func (g *Gateway) takeGaps(ctx context.Context, subs *subscriptions, at market.Time, m *barMaker, feed func(market.Symbol) string) error {
+	h, ok := g.opt.History.(GapHistory)
+	if !ok {
+		return nil
+	}
+	bars := subs.bars()
+	names := bars.symbols()
+	if bars.all {
+		names = g.hub.allSymbols()
+	}
+	for _, name := range names {
+		err := h.EachGap(ctx, name, g.formingSince(name, at), at, func(gap market.Gap) error {
+			if gap.To != 0 && gap.To <= at {
+				gap.Symbol = name // or of its feed
+				e := gap.Entry()
+				m.take(feed(name), &e)
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("%w: read the gaps: %w", errInternal, err)
+		}
+	}
+	return nil
+}
+
+// allSymbols returns every symbol.
+func (h *hub) allSymbols() []market.Symbol {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	list := make([]market.Symbol, 0, len(h.names.list))
+	for _, l := range h.names.list[1:] {
+		list = append(list, l.symbol)
+	}
+	return list
 }
 
 // maxRows is a limit that is none.

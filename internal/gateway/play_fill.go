@@ -298,6 +298,9 @@ func (a *advance) tellTape(limit market.Time) {
 	}
 }
 
+// closesAfter is how far the clock of a feed passes the end of a bar before it is told.
+const closesAfter = market.Second
+
 // isLeftOut reports whether an event of the tape was told already, out of history: the times of what a file brings are not those of its
 // receipt.
 func (p *play) isLeftOut(e *market.Entry, ev *event) bool {
@@ -305,7 +308,7 @@ func (p *play) isLeftOut(e *market.Entry, ev *event) bool {
 	case p.from >= p.oldest:
 		return false
 	case ev.bar != nil:
-		return ev.bar.End > p.from && ev.bar.End <= p.oldest
+		return ev.bar.End > p.from && ev.bar.End+closesAfter < p.oldest
 	case ev.channel == chGaps:
 		return e.Event >= p.from && e.Until <= p.oldest
 	}

@@ -244,7 +244,7 @@ func (st *rowStream) load(ctx context.Context, r *rows, a *advance) error {
 // read merges what the streams have next into a block. Without one, nothing comes before the horizon, or it is done.
 func (r *rows) read(ctx context.Context, a *advance) error {
 	r.block, r.at, r.numbers = nil, 0, r.numbers[:0]
-	rec := &tape.Record{}
+	rec := &tape.Record{Position: 1}
 	add := func(e market.Entry, n uint64) {
 		rec.Entries = append(rec.Entries, e)
 		r.numbers = append(r.numbers, n)
@@ -292,7 +292,7 @@ func (r *rows) read(ctx context.Context, a *advance) error {
 
 // beat is when the bars of the minute of the row before close.
 func (r *rows) beat() market.Time {
-	return r.previous.Floor(market.Minute) + market.Minute + market.Second
+	return r.previous.Floor(market.Minute) + market.Minute + closesAfter
 }
 
 // first returns the stream whose row is the next, nil when none is known. It sets the horizon, which no unknown row comes before.
@@ -360,6 +360,9 @@ func (r *rows) warm(ctx context.Context, subs *subscriptions) error {
 		return err
 	}
 	r.machine = &barMaker{machine: m}
+	if err := r.g.takeGaps(ctx, subs, r.key.event, r.machine, func(market.Symbol) string { return "" }); err != nil {
+		return err
+	}
 	return r.g.eachBefore(ctx, subs, r.key.event, func(row *market.Row) {
 		if r.isOurs(row) && !r.key.before(rowKey{row.Event, row.N}) {
 			r.machine.take("", &row.Entry)
