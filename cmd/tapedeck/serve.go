@@ -32,6 +32,10 @@ func newServe() *cobra.Command {
 	data := flags.String("data", "", "`DIR` of the tape and the store (default in the user's data folder)")
 	feeds := flags.StringArray("feed", nil, "source of ticks as a `URL`; may be given several times (default a simulated market)")
 	roles := flags.String("roles", "", "parts that run, as `LIST` (default feed,record,alert,gateway)")
+	hot := flags.String("hot", "", "`AGE` from which whole days move from the store into the archive, such as 7d (default never)")
+	archive := flags.String("archive", "", "`URL` of the archive: a folder, file:///… or s3://… (default archive/ in the data folder)")
+	keep := flags.String("keep", "", "`AGE` from which archived days are removed, such as 365d (default never)")
+	keepBytes := flags.String("keep-bytes", "", "`SIZE` of the archive above which its oldest days are removed, such as 500GiB (default never)")
 	publicURL := flags.String("public-url", "", "`URL` at which browsers reach a proxy in front of the server")
 	insecure := flags.Bool("insecure-http", false, "listen on other addresses than loopback, without TLS and without login")
 	level := flags.String("log-level", "", "`LEVEL` debug, info, warn or error (default info)")
@@ -46,6 +50,10 @@ func newServe() *cobra.Command {
 			"data":          {"data", func() []string { return []string{*data} }},
 			"feed":          {"feeds", func() []string { return *feeds }},
 			"roles":         {"roles", func() []string { return []string{*roles} }},
+			"hot":           {"hot", func() []string { return []string{*hot} }},
+			"archive":       {"archive", func() []string { return []string{*archive} }},
+			"keep":          {"keep", func() []string { return []string{*keep} }},
+			"keep-bytes":    {"keep_bytes", func() []string { return []string{*keepBytes} }},
 			"public-url":    {"public_url", func() []string { return []string{*publicURL} }},
 			"insecure-http": {"insecure_http", func() []string { return []string{fmt.Sprint(*insecure)} }},
 			"log-level":     {"log.level", func() []string { return []string{*level} }},

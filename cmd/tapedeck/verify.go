@@ -16,12 +16,13 @@ func newVerify() *cobra.Command {
 	var (
 		config string
 		data   string
+		where  string
 		asJSON bool
 	)
 	cmd := &cobra.Command{
 		Use:   "verify",
-		Short: "Check the tape and the store of a stopped server",
-		Long: "Reads all of the tape and the store and checks them: epoch, first and last position, gaps, checksums, the numbers\n" +
+		Short: "Check the tape, the store and the archive of a stopped server",
+		Long: "Reads all of the tape, the store and the archive and checks them: epoch, first and last position, gaps, checksums, the numbers\n" +
 			"of every symbol. It writes nothing. It ends with 0 when all is sound, 1 when something is damaged or missing,\n" +
 			"and 78 when the folder is in use or of another format.",
 		Args: cobra.NoArgs,
@@ -32,8 +33,11 @@ func newVerify() *cobra.Command {
 					return fail(exitConfig, err)
 				}
 				data = c.Data
+				if where == "" {
+					where = c.Archive
+				}
 			}
-			report, err := server.Verify(cmd.Context(), data)
+			report, err := server.Verify(cmd.Context(), data, where)
 			if errors.Is(err, server.ErrRefused) {
 				return fail(exitConfig, err)
 			}
@@ -51,6 +55,7 @@ func newVerify() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&config, "config", "", "configuration `FILE` that names the data folder")
 	cmd.Flags().StringVar(&data, "data", "", "`DIR` of the tape and the store")
+	cmd.Flags().StringVar(&where, "archive", "", "`URL` of the archive, as serve has it (default archive/ in the data folder)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
 	return cmd
 }

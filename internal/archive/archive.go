@@ -57,9 +57,9 @@ func Discard(f *os.File) error {
 }
 
 // Open returns the place that a URL names: file:///path, or s3://bucket/prefix with the parameters endpoint (the URL of the
-// server; that of Amazon by default), region, key, secret, token (env:NAME and file:PATH stand for what is there) and
-// scratch (a folder for files that are about to be sent). A path without a scheme is a folder. Nothing is touched yet.
-func Open(where string) (Place, error) {
+// server; that of Amazon by default), region, key, secret and token (env:NAME and file:PATH stand for what is there). A path without
+// a scheme is a folder. Files that are about to be sent to a bucket are made in the folder scratch. Nothing is touched yet.
+func Open(where, scratch string) (Place, error) {
 	scheme, _, ok := strings.Cut(where, "://")
 	if !ok {
 		if where == "" {
@@ -79,7 +79,7 @@ func Open(where string) (Place, error) {
 		}
 		return newFolder(localPath(u.Path))
 	case "s3":
-		return newBucket(u)
+		return newBucket(u, scratch)
 	}
 	return nil, fmt.Errorf("%s: the scheme is neither file nor s3: %w", Mask(where), ErrURL)
 }
@@ -125,7 +125,7 @@ func Mask(where string) string {
 // shown reports whether the value of a parameter is no secret.
 func shown(name string) bool {
 	switch name {
-	case "endpoint", "region", "scratch":
+	case "endpoint", "region":
 		return true
 	}
 	return false

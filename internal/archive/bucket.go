@@ -35,14 +35,14 @@ type bucket struct {
 	blocks  *blockCache
 }
 
-// newBucket reads s3://bucket/prefix?endpoint=…&region=…&key=…&secret=…&token=…&scratch=….
-func newBucket(u *url.URL) (*bucket, error) {
+// newBucket reads s3://bucket/prefix?endpoint=…&region=…&key=…&secret=…&token=….
+func newBucket(u *url.URL, scratch string) (*bucket, error) {
 	q := u.Query()
 	for name := range q {
 		switch name {
-		case "endpoint", "region", "key", "secret", "token", "scratch":
+		case "endpoint", "region", "key", "secret", "token":
 		default:
-			return nil, fmt.Errorf("s3://%s: the parameter %q is not one of endpoint, region, key, secret, token, scratch: %w", u.Host, name, ErrURL)
+			return nil, fmt.Errorf("s3://%s: the parameter %q is not one of endpoint, region, key, secret, token: %w", u.Host, name, ErrURL)
 		}
 	}
 	if u.Host == "" || u.User != nil || u.Fragment != "" {
@@ -52,10 +52,7 @@ func newBucket(u *url.URL) (*bucket, error) {
 	if prefix != "" {
 		prefix += "/"
 	}
-	b := &bucket{name: u.Host, prefix: prefix, shown: Mask(u.String()), scratch: q.Get("scratch"), blocks: newBlockCache(cacheSize)}
-	if b.scratch == "" {
-		b.scratch = filepath.Join(os.TempDir(), "tapedeck-archive")
-	}
+	b := &bucket{name: u.Host, prefix: prefix, shown: Mask(u.String()), scratch: scratch, blocks: newBlockCache(cacheSize)}
 	creds, err := login(q)
 	if err != nil {
 		return nil, fmt.Errorf("s3://%s: %w", u.Host, err)

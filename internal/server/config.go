@@ -30,6 +30,11 @@ type Config struct {
 	Calendars string   // file of trading days, added to the built-in ones; "" for none
 	Rules     []string // which trades make bars: the name of a rule set for all venues, or VENUE=NAME
 
+	Hot       time.Duration // age from which whole days are moved into the archive; 0 leaves all in the store
+	Archive   string        // where the archive is: a folder, file:///…, s3://…; "" is the folder archive of Data
+	Keep      time.Duration // age from which archived days are removed; 0 keeps them for ever
+	KeepBytes int64         // size above which the oldest archived days are removed; 0 lets it grow
+
 	MinFree      int64         // bytes on the tape's disk below which nothing more is accepted; 0 chooses by the disk's size
 	DrainTimeout time.Duration // what a graceful stop may take
 
@@ -120,6 +125,9 @@ func (c *Config) Validate() error {
 	}
 	if len(c.Roles) == 0 {
 		return errors.New("roles: at least one of feed, record, alert, gateway")
+	}
+	if err := c.validateArchive(); err != nil {
+		return err
 	}
 	if c.PublicURL != "" {
 		u, err := url.Parse(c.PublicURL)

@@ -12,6 +12,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"tapedeck/internal/archive"
 	"tapedeck/internal/market"
 )
 
@@ -197,8 +198,11 @@ func (c *Config) Print(w io.Writer, mask func(string) string) error {
 		}
 		value := &yaml.Node{Kind: yaml.SequenceNode}
 		for _, v := range s.get(c) {
-			if s.key == "feeds" {
+			switch s.key {
+			case "feeds":
 				v = mask(v)
+			case "archive":
+				v = archive.Mask(v)
 			}
 			item := &yaml.Node{Kind: yaml.ScalarNode, Value: v}
 			if v == "" {

@@ -93,6 +93,7 @@ type node struct {
 	tape     *natstape.Log
 	store    *store.Store
 	recorder *store.Recorder
+	archiver *store.Archiver
 	gateway  *gateway.Gateway
 	runners  []*feed.Runner
 	importer *importer
@@ -146,8 +147,12 @@ func (n *node) open(ctx context.Context) (err error) {
 	if err != nil {
 		return refused(fmt.Errorf("open tape: %w", err), natstape.ErrFormat, natstape.ErrLocked)
 	}
+	place, err := openArchive(c.Archive, c.Data)
+	if err != nil {
+		return err
+	}
 	n.store, err = store.Open(ctx, store.Options{
-		Path: path, Logger: n.log.With("part", "store"), Registerer: n.metrics, Source: n.tape,
+		Path: path, Logger: n.log.With("part", "store"), Registerer: n.metrics, Source: n.tape, Archive: place,
 		Candles: candle.Options{Calendars: n.calendars, Rules: n.rules},
 	})
 	if err != nil {
@@ -156,6 +161,9 @@ func (n *node) open(ctx context.Context) (err error) {
 	n.caughtUp = n.tape.Bounds().Last
 	if c.Has(RoleRecord) {
 		n.recorder = store.NewRecorder(n.store, n.tape)
+		if err := n.openArchiver(); err != nil {
+			return err
+		}
 	}
 	if err := n.openFeeds(ctx); err != nil {
 		return err
@@ -241,6 +249,7 @@ func (n *node) run(ctx context.Context, listener net.Listener) error {
 	httpd.start(context.WithoutCancel(ctx))
 	if n.recorder != nil {
 		readers.run("record", failed, n.recorder.Run)
+		readers.run("archive", failed, n.archiver.Run)
 	}
 	if n.gateway != nil {
 		httpd.run("gateway", failed, n.gateway.Run)

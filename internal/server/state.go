@@ -29,6 +29,12 @@ func (n *node) parts() []gateway.Part {
 		st.Note = fmt.Sprintf("%d records, %d ticks behind the tape", lag, behind)
 	}
 	parts = append(parts, st)
+	if n.archiver != nil {
+		// Days that are not archived yet are in the store: nobody misses anything.
+		if err := n.archiver.Health(); err != nil {
+			parts = append(parts, gateway.Part{Name: "archive", Note: err.Error()})
+		}
+	}
 	for _, info := range n.feedInfos() {
 		// A feed that is down does not make the server useless: history and the other feeds go on.
 		parts = append(parts, gateway.Part{Name: "feed " + info.Name, Note: joinNote(info.State, info.Error)})

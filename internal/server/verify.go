@@ -29,10 +29,15 @@ type Report struct {
 	Store          *store.Report        `json:"store"` // null when the file is missing or can't be read
 }
 
-// Verify checks the tape and the store in a data folder without writing anything. The server must not run on it. The error, which
+// Verify checks the tape, the store and the archive of a data folder without writing anything. The server must not run on it. The error, which
 // wraps ErrRefused, says that the folder could not be read as Tapedeck's at all; what is wrong with what it holds is in
-// the report.
-func Verify(ctx context.Context, data string) (Report, error) {
+// the report. Where is the archive, as the configuration has it.
+func Verify(ctx context.Context, data, where string) (_ Report, err error) {
+	place, err := openArchive(where, data)
+	if err != nil {
+		return Report{}, err
+	}
+	defer func() { err = errors.Join(err, place.Close()) }()
 	t, err := natstape.Verify(ctx, data)
 	if err != nil {
 		return Report{}, refused(fmt.Errorf("verify tape: %w", err), natstape.ErrFormat, natstape.ErrLocked, fs.ErrNotExist)
@@ -44,7 +49,7 @@ func Verify(ctx context.Context, data string) (Report, error) {
 	for _, p := range t.Problems {
 		r.problem("tape: %s", p)
 	}
-	st, err := store.Verify(ctx, filepath.Join(data, "store.db"), nil)
+	st, err := store.Verify(ctx, filepath.Join(data, "store.db"), place)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		r.problem("store: the file is missing; the server will make it again from the tape")
@@ -89,6 +94,9 @@ func (r *Report) Print(w io.Writer) error {
 	}
 	if s := r.Store; s != nil {
 		p.line("store     up to position %d, %d symbols, %d trades, %d quotes, %d bars, %d gaps", s.Position, s.Symbols, s.Trades, s.Quotes, s.Bars, s.Gaps)
+		if a := s.Archived; a.Files > 0 || a.Removed > 0 {
+			p.line("archive   %d files with %d of those ticks, %d bytes; %d ticks were removed for their age or for room", a.Files, a.Ticks, a.Bytes, a.Removed)
+		}
 	}
 	for _, problem := range r.Problems {
 		p.line("problem   %s", problem)

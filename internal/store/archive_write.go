@@ -245,8 +245,10 @@ func (p *part) move(ctx context.Context) (next *tickKey, err error) {
 		return nil, err
 	}
 	if err := p.write(ctx); err != nil {
-		// Left as it is, it would be cleaned up at the next start.
-		return nil, errors.Join(err, a.remove(context.WithoutCancel(ctx), &p.file))
+		// What is not cleaned up now is so later; a stop does not wait for a server that does not answer.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		return nil, errors.Join(err, a.remove(ctx, &p.file))
 	}
 	if err := a.transact(ctx, func(ctx context.Context, tx *sql.Tx) error { return p.file.copied(ctx, tx) }); err != nil {
 		return nil, err

@@ -112,7 +112,7 @@ func open(ctx context.Context, o *Options) (*Store, error) {
 		}
 	}
 	if o.Archive == nil {
-		if o.Archive, err = archive.Open(DefaultArchive(o.Path)); err != nil {
+		if o.Archive, err = archive.Open(DefaultArchive(o.Path), ""); err != nil {
 			return nil, fmt.Errorf("open store %s: %w", o.Path, err)
 		}
 	}

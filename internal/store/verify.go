@@ -65,7 +65,7 @@ func (r *Report) problem(format string, args ...any) {
 func Verify(ctx context.Context, path string, place archive.Place) (r Report, err error) {
 	r.Path, r.Problems = path, []string{}
 	if place == nil {
-		if place, err = archive.Open(DefaultArchive(path)); err != nil {
+		if place, err = archive.Open(DefaultArchive(path), ""); err != nil {
 			return r, fmt.Errorf("verify store: %w", err)
 		}
 		defer func() { err = errors.Join(err, place.Close()) }()
