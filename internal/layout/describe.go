@@ -19,9 +19,8 @@ func (r *Reader) describe() Description {
 		Layout: l.vendor.name, Format: r.format, Packing: r.packing, Header: l.header, Passed: l.passed,
 		Zone: r.dec.clock.zone.String(), Times: r.times(), Notes: slices.Clone(l.notes),
 	}
-	switch l.kind {
-	case market.KindBar:
-		d.Kind = Bars
+	d.Kind = kindName(l.kind)
+	if l.kind == market.KindBar {
 		d.Label = "start"
 		if r.dec.labelEnd {
 			d.Label = "end"
@@ -29,10 +28,6 @@ func (r *Reader) describe() Description {
 		if r.dec.interval.N > 0 {
 			d.Interval = r.dec.interval.Short()
 		}
-	case market.KindQuote:
-		d.Kind = Quotes
-	default:
-		d.Kind = Trades
 	}
 	if d.Layout == "" {
 		d.Layout = "table of " + d.Kind
@@ -43,6 +38,17 @@ func (r *Reader) describe() Description {
 	}
 	d.Symbols = r.symbols()
 	return d
+}
+
+func kindName(k market.Kind) string {
+	switch k {
+	case market.KindBar:
+		return Bars
+	case market.KindQuote:
+		return Quotes
+	default:
+		return Trades
+	}
 }
 
 // Symbol returns the symbol of all rows, "" when each names its own.

@@ -122,7 +122,7 @@ func meaning(name string) (field, int) {
 		return fSymbol, 0
 	case "instrument", "instrumentid", "market":
 		return fSymbol, 1
-	case "side", "takerside", "aggressor", "aggressorside", "direction":
+	case "side", "tks", "takerside", "aggressor", "aggressorside", "direction":
 		return fSide, 0
 	case "makerside":
 		return fMakerSide, 0
@@ -271,8 +271,5 @@ func (l *layout) letters(sample []string) {
 	set(fSymbol, "S")
 	if binance {
 		set(fSymbol, "s")
-	}
-	if i, ok := at["tks"]; ok && !l.has(fSide) {
-		l.cols[fSide] = i
 	}
 }
