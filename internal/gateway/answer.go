@@ -38,6 +38,12 @@ func (a *answer) room() error {
 	return err
 }
 
+// Write collects b, and sends what was collected when it is much.
+func (a *answer) Write(b []byte) (int, error) {
+	a.b = append(a.b, b...)
+	return len(b), a.room()
+}
+
 // write sends b. With a lease it is sent in pieces, each of which the client has its time for.
 func (a *answer) write(b []byte) error {
 	if a.lease == nil {

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"math"
 	"net/http"
-	"strconv"
+	"slices"
 	"time"
 
 	"tapedeck/internal/market"
@@ -18,20 +18,20 @@ const leasePiece = 32 << 10
 // exportBars is how many bars an export reads at once.
 const exportBars = 1000
 
-// rows serves a route of ticks or bars: pages of them in JSON or, with format=csv, all that were asked for as lines of CSV, however
-// many. At most cap(exports) of the latter run at once.
-func (g *Gateway) rows(mux *http.ServeMux, pattern string, exports slots, pages, lines handler) {
+// rows serves a route of ticks or bars: pages of them in JSON or, with the format of a file, all that were asked for, however many. At most
+// cap(exports) of the latter run at once.
+func (g *Gateway) rows(mux *http.ServeMux, pattern string, exports slots, pages, all handler) {
 	pages = g.bounded(pages)
 	g.get(mux, pattern, func(w http.ResponseWriter, r *http.Request) error {
-		if r.URL.Query().Get("format") != "csv" {
+		if !slices.Contains(ExportFormats(), r.URL.Query().Get("format")) {
 			return pages(w, r)
 		}
-		return g.export(w, r, exports, lines)
+		return g.export(w, r, exports, all)
 	})
 }
 
-// export answers by lines, which takes as long as the client reads.
-func (g *Gateway) export(w http.ResponseWriter, r *http.Request, exports slots, lines handler) error {
+// export answers with a file, which takes as long as the client reads.
+func (g *Gateway) export(w http.ResponseWriter, r *http.Request, exports slots, all handler) error {
 	if !g.isStarted() {
 		return &problem{status: http.StatusServiceUnavailable, detail: "the server is starting", retry: 1}
 	}
@@ -46,7 +46,7 @@ func (g *Gateway) export(w http.ResponseWriter, r *http.Request, exports slots, 
 		}
 		defer s.release()
 	}
-	return lines(w, r)
+	return all(w, r)
 }
 
 // lease is the time that an export has: that of a question, again for each piece that the client takes. Nobody who reads is cut
@@ -70,8 +70,8 @@ func (l *lease) renew() error {
 	return nil
 }
 
-// lines begins an answer of lines under a header, and lets fill write the others.
-func (g *Gateway) lines(w http.ResponseWriter, r *http.Request, q *pageQuery, what, header string, single bool, fill func(context.Context, *answer) error) error {
+// file answers with a file of rows, which fill adds. An error before anything was sent is an answer of its own, one after that cuts the connection.
+func (g *Gateway) file(w http.ResponseWriter, r *http.Request, q *pageQuery, kind market.Kind, what string, single bool, fill func(context.Context, *Export) error) error {
 	name := what
 	if single {
 		name = fileName(q.symbols[0].symbol) + "-" + what
@@ -80,18 +80,18 @@ func (g *Gateway) lines(w http.ResponseWriter, r *http.Request, q *pageQuery, wh
 	defer cancel(nil)
 	timer := time.AfterFunc(g.opt.Limits.QueryTime, func() { cancel(context.DeadlineExceeded) })
 	defer timer.Stop()
-	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`.csv"`)
+	media, ending := exportType(q.format)
+	w.Header().Set("Content-Disposition", `attachment; filename="`+name+ending+`"`)
 	setAt(w, q.at)
-	a := g.answer(w, "text/csv; charset=utf-8")
+	a := g.answer(w, media)
 	a.lease = &lease{g: g, rc: http.NewResponseController(w), timer: timer}
-	a.b = append(append(a.b, header...), '\n')
 	if r.Method == http.MethodHead {
 		w.WriteHeader(http.StatusOK) // how long it is nobody knows
 		return nil
 	}
 	err := a.lease.renew()
 	if err == nil {
-		err = fill(ctx, a)
+		err = fillExport(ctx, a, q.format, kind, fill)
 	}
 	if cause := context.Cause(ctx); err != nil && errors.Is(cause, context.DeadlineExceeded) {
 		err = cause
@@ -102,19 +102,19 @@ func (g *Gateway) lines(w http.ResponseWriter, r *http.Request, q *pageQuery, wh
 	return a.finish(err)
 }
 
-// The headers have the names that Alpaca's library for Python gives to columns, as far as it has them.
-const (
-	tradeColumns = "symbol,timestamp,price,size,exchange,id,conditions,tape,side,ref,seq,received"
-	quoteColumns = "symbol,timestamp,bid_price,bid_size,bid_exchange,ask_price,ask_size,ask_exchange,conditions,tape,seq,received"
-	barColumns   = "symbol,timestamp,open,high,low,close,volume,trade_count,vwap,gappy"
-)
-
-// tickLines serves the trades or quotes of a span as CSV.
-func (g *Gateway) tickLines(kind market.Kind, what string) handler {
-	header, appendRow := tradeColumns, appendTradeLine
-	if kind == market.KindQuote {
-		header, appendRow = quoteColumns, appendQuoteLine
+func fillExport(ctx context.Context, a *answer, format string, kind market.Kind, fill func(context.Context, *Export) error) error {
+	x, err := NewExport(a, format, kind)
+	if err != nil {
+		return err
 	}
+	if err := fill(ctx, x); err != nil {
+		return err
+	}
+	return x.Close()
+}
+
+// allTicks serves the trades or quotes of a span as a file.
+func (g *Gateway) allTicks(kind market.Kind, what string) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		p, list, single, err := g.asked(r, dataParams()...)
 		if err != nil {
@@ -124,7 +124,7 @@ func (g *Gateway) tickLines(kind market.Kind, what string) handler {
 		if err != nil {
 			return err
 		}
-		return g.lines(w, r, q, what, header, single, func(ctx context.Context, a *answer) error {
+		return g.file(w, r, q, kind, what, single, func(ctx context.Context, x *Export) error {
 			left := q.limit
 			for _, n := range q.symbols {
 				if left == 0 {
@@ -133,8 +133,7 @@ func (g *Gateway) tickLines(kind market.Kind, what string) handler {
 				tq := market.TickQuery{Kind: kind, Symbol: n.symbol, From: q.from, To: q.to, Limit: left, Descending: q.descending}
 				err := q.history.Ticks(ctx, tq, func(row *market.Row) error {
 					left--
-					a.b = appendRow(a.b, n.text, &row.Entry)
-					return a.room()
+					return x.Tick(n.text, row)
 				})
 				if err != nil {
 					return err
@@ -145,14 +144,14 @@ func (g *Gateway) tickLines(kind market.Kind, what string) handler {
 	}
 }
 
-// barLines serves the bars of a span as CSV.
-func (g *Gateway) barLines(w http.ResponseWriter, r *http.Request) error {
+// allBars serves the bars of a span as a file.
+func (g *Gateway) allBars(w http.ResponseWriter, r *http.Request) error {
 	q, v, single, err := g.askedBars(r, math.MaxInt, math.MaxInt)
 	if err != nil {
 		return err
 	}
 	w.Header().Set(AdjustmentHeader, "raw")
-	return g.lines(w, r, q, "bars-"+v.String(), barColumns, single, func(ctx context.Context, a *answer) error {
+	return g.file(w, r, q, market.KindBar, "bars-"+v.String(), single, func(ctx context.Context, x *Export) error {
 		left := q.limit
 		var bars []market.Bar
 		for _, n := range q.symbols {
@@ -170,8 +169,7 @@ func (g *Gateway) barLines(w http.ResponseWriter, r *http.Request) error {
 						continue
 					}
 					left--
-					a.b = appendBarLine(a.b, n.text, &bars[i])
-					if err := a.room(); err != nil {
+					if err := x.Bar(n.text, &bars[i]); err != nil {
 						return err
 					}
 				}
@@ -180,80 +178,4 @@ func (g *Gateway) barLines(w http.ResponseWriter, r *http.Request) error {
 		}
 		return nil
 	})
-}
-
-// appendLineHead appends what every line begins with, and a comma.
-func appendLineHead(b []byte, symbol string, t market.Time) []byte {
-	return append(appendLineTime(append(appendCell(b, symbol), ','), t), ',')
-}
-
-// appendLineTime appends a time, and nothing for one that is not known.
-func appendLineTime(b []byte, t market.Time) []byte {
-	if t == 0 {
-		return b
-	}
-	return t.AppendRFC3339(b)
-}
-
-// appendLineTail appends the cells that all ticks end with: the tape is a letter or none.
-func appendLineTail(b []byte, e *market.Entry) []byte {
-	b = append(strconv.AppendUint(b, e.Seq, 10), ',')
-	return append(appendLineTime(b, e.Received), '\n')
-}
-
-func appendTapeCell(b []byte, tape byte) []byte {
-	if tape < 'A' || tape > 'Z' {
-		return b
-	}
-	return append(b, tape)
-}
-
-func appendTradeLine(b []byte, symbol string, e *market.Entry) []byte {
-	b = appendLineHead(b, symbol, e.Event)
-	b = append(e.Price.Append(b), ',')
-	b = append(e.Size.Append(b), ',')
-	b = append(appendCell(b, e.Exchange), ',')
-	if e.ID != 0 {
-		b = strconv.AppendUint(b, e.ID, 10)
-	}
-	b = appendCell(append(b, ','), e.Conditions)
-	b = appendTapeCell(append(b, ','), e.Tape)
-	b = append(b, ',')
-	switch e.Side {
-	case market.SideBuy:
-		b = append(b, 'B')
-	case market.SideSell:
-		b = append(b, 'S')
-	case market.SideNone:
-	}
-	b = appendCell(append(b, ','), e.Ref)
-	return appendLineTail(append(b, ','), e)
-}
-
-func appendQuoteLine(b []byte, symbol string, e *market.Entry) []byte {
-	from := e.AskFrom
-	if from == "" {
-		from = e.Exchange
-	}
-	b = appendLineHead(b, symbol, e.Event)
-	b = append(e.Price.Append(b), ',')
-	b = append(e.Size.Append(b), ',')
-	b = append(appendCell(b, e.Exchange), ',')
-	b = append(e.Ask.Append(b), ',')
-	b = append(e.AskSize.Append(b), ',')
-	b = append(appendCell(b, from), ',')
-	b = appendCell(b, e.Conditions)
-	b = appendTapeCell(append(b, ','), e.Tape)
-	return appendLineTail(append(b, ','), e)
-}
-
-func appendBarLine(b []byte, symbol string, bar *market.Bar) []byte {
-	b = appendLineHead(b, symbol, bar.Start)
-	for _, d := range [...]market.Decimal{bar.Open, bar.High, bar.Low, bar.Close} {
-		b = append(d.Append(b), ',')
-	}
-	b = append(bar.Volume.Append(b), ',')
-	b = append(strconv.AppendUint(b, bar.Count, 10), ',')
-	b = append(bar.VWAP().Append(b), ',')
-	return append(strconv.AppendBool(b, bar.Gappy), '\n')
 }

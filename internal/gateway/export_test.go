@@ -138,7 +138,7 @@ func (h *endless) Ticks(ctx context.Context, q market.TickQuery, yield func(*mar
 }
 
 // resting is a gateway that knows a symbol and does not run: nothing but its handler, for a bubble.
-func resting(t *testing.T, h *endless, change func(*Options)) *Gateway {
+func resting(t testing.TB, h *endless, change func(*Options)) *Gateway {
 	t.Helper()
 	m := newMemTape()
 	m.Put("sim", trade("SIM:AAPL", 1, 18742, t0))

@@ -27,9 +27,9 @@ func (g *Gateway) dataRoutes(mux *http.ServeMux) {
 	const stocks, one, crypto = "/v2/stocks", "/v2/stocks/{symbol}", "/v1beta3/crypto/us"
 	// Exports may be long. They never take more than half of what all questions have.
 	exports := make(slots, max(1, g.opt.Limits.Queries/2))
-	data := func(what string, rows, lines, newest handler) {
+	data := func(what string, rows, all, newest handler) {
 		for _, prefix := range []string{stocks, one, crypto} {
-			g.rows(mux, prefix+"/"+what, exports, rows, lines)
+			g.rows(mux, prefix+"/"+what, exports, rows, all)
 		}
 		g.read(mux, stocks+"/"+what+"/latest", newest)
 		g.read(mux, one+"/"+what+"/latest", newest)
@@ -39,9 +39,9 @@ func (g *Gateway) dataRoutes(mux *http.ServeMux) {
 		market.KindTrade: g.latest("trades", partTrade, pickTrade), market.KindQuote: g.latest("quotes", partQuote, pickQuote),
 	}
 	for what, kind := range map[string]market.Kind{"trades": market.KindTrade, "quotes": market.KindQuote} {
-		data(what, g.ticks(kind, what), g.tickLines(kind, what), newest[kind])
+		data(what, g.ticks(kind, what), g.allTicks(kind, what), newest[kind])
 	}
-	data("bars", g.bars, g.barLines, g.latest("bars", partMinute, pickMinute))
+	data("bars", g.bars, g.allBars, g.latest("bars", partMinute, pickMinute))
 	g.read(mux, stocks+"/snapshots", g.snapshots(""))
 	g.read(mux, one+"/snapshot", g.snapshots(""))
 	g.read(mux, crypto+"/snapshots", g.snapshots("snapshots"))
@@ -60,6 +60,7 @@ type pageQuery struct {
 	newest     market.Time // then, the time of the newest tick
 	limit      int
 	descending bool
+	format     string
 	hash       uint32
 	token      *pageToken
 	symbols    []named
@@ -71,10 +72,10 @@ type pageQuery struct {
 // The limit is at most most, and usual when it is not given.
 func (g *Gateway) pageQuery(ctx context.Context, p params, what string, symbols []named, usual, most int) (*pageQuery, error) {
 	q := &pageQuery{symbols: symbols}
-	if _, err := p.choice("format", "json", "csv"); err != nil {
+	var err error
+	if q.format, err = p.choice("format", append([]string{"json"}, ExportFormats()...)...); err != nil {
 		return nil, err
 	}
-	var err error
 	if q.at, err = p.moment(); err != nil {
 		return nil, err
 	}
