@@ -98,6 +98,9 @@ func (s *session) command(ctx context.Context, action string, o *order) error {
 		if p.ended {
 			return &refusal{code: 400, msg: `the end was reached: "seek", "play" or "live"`}
 		}
+		if s.subs.sets[chTrades].empty() && s.subs.sets[chQuotes].empty() {
+			return &refusal{code: 400, msg: `"step" needs a subscription to trades or quotes`}
+		}
 		p.steps = min(p.steps+o.ticks, mostSteps)
 		p.wake, p.next = now, 0
 		return nil // the clock is told behind the ticks

@@ -70,7 +70,14 @@ func (s *session) settle(p *parcel, sc *scratch, how reached, now time.Time, ste
 			clock = pl.to
 		}
 	}
+	present := market.FromStd(now)
 	switch {
+	case how == atEnd && pl.running && (pl.pace == flatOut || clock >= present) && (pl.to == 0 || pl.to > present):
+		s.join()
+		if s.manner.dialect == native {
+			s.appendClock(p, sc, appendLiveClock(nil, now))
+		}
+		return
 	case pl.to != 0 && clock >= pl.to && how != midStep:
 		pl.told, pl.running, pl.ended, pl.steps = pl.to, false, true, 0
 		pl.base, pl.shown = pl.to, pl.to
@@ -78,12 +85,6 @@ func (s *session) settle(p *parcel, sc *scratch, how reached, now time.Time, ste
 	case stepping && (how == midStep || how == atEnd):
 		pl.steps, pl.base, pl.shown = 0, max(pl.base, pl.told), max(pl.shown, pl.told)
 		pl.tellAt = now
-	case how == atEnd && pl.running && (pl.pace == flatOut || clock >= market.FromStd(now)):
-		s.join()
-		if s.manner.dialect == native {
-			s.appendClock(p, sc, appendLiveClock(nil, now))
-		}
-		return
 	case pl.running && !stepping:
 		pl.told = max(pl.told, clock)
 		pl.shown = max(pl.shown, pl.told)
