@@ -138,13 +138,10 @@ func (a *Archiver) day(ctx context.Context, st *symbolState, kind market.Kind, d
 	if due, err := a.due(ctx, st, kind, day); err != nil || !due {
 		return err
 	}
-	// The newest tick stays in the tables, where it is found at the next start. No file reaches across it, so that whatever lies
-	// between the first and the last tick of a file can be deleted without asking what it held.
-	newest := tickKey{int64(st.series(kind).newestTime), st.series(kind).newest}
 	c := newTickCursor(a.store, &market.TickQuery{Kind: kind}, st.symbol, st.id, firstPage)
 	from := tickKey{dayStart(day), math.MinInt64}
 	for {
-		p := &part{archiver: a, state: st, cursor: c, newest: newest, from: from, end: dayEnd(day), file: archivedFile{
+		p := &part{archiver: a, state: st, cursor: c, from: from, end: dayEnd(day), file: archivedFile{
 			kind: kind, symbol: st.id, day: day, created: market.Time(a.o.Now().UnixNano()),
 		}}
 		next, err := p.move(ctx)
@@ -177,7 +174,7 @@ type part struct {
 	archiver *Archiver
 	state    *symbolState
 	cursor   *tickCursor
-	newest   tickKey
+	newest   tickKey // stays in the tables
 	from     tickKey
 	end      int64 // last event time of the day
 	file     archivedFile
@@ -226,6 +223,9 @@ func (p *part) move(ctx context.Context) (next *tickKey, err error) {
 	start := time.Now()
 	// Ticks that are recorded from here on have a higher N and are left for later.
 	p.file.through = int64(a.store.now.placed().entries)
+	if p.newest, err = a.newest(ctx, p.file.kind, p.state.id); err != nil {
+		return nil, err
+	}
 	stop, err := p.survey(ctx)
 	if err != nil {
 		return nil, err
@@ -261,6 +261,17 @@ func (p *part) move(ctx context.Context) (next *tickKey, err error) {
 	a.log.InfoContext(ctx, "a day was archived", "kind", p.file.kind.String(), "symbol", string(p.state.symbol), "day", dayText(p.file.day),
 		"rows", p.file.rows, "bytes", p.file.bytes, "file", p.file.file)
 	return next, nil
+}
+
+// newest returns the newest tick of a series. It stays in the tables, where the next start finds it. No file reaches across it, so that
+// whatever lies between the first and the last tick of a file can be deleted without asking what it held.
+func (a *Archiver) newest(ctx context.Context, kind market.Kind, symbol int64) (k tickKey, err error) {
+	err = a.store.readers.QueryRowContext(ctx, fmt.Sprintf("SELECT coalesce(newest_%[1]s_time, 0), coalesce(newest_%[1]s, 0) FROM symbols WHERE id = ?", kind),
+		symbol).Scan(&k.event, &k.seq)
+	if err != nil {
+		return k, fmt.Errorf("read symbols: %w", mark(err))
+	}
+	return k, nil
 }
 
 // survey finds out what the file will hold.

@@ -71,6 +71,8 @@ type Archiver struct {
 	clock   stepDetector
 	clean   bool // nothing is half done
 
+	onStep func() // for tests: before and after each transaction; may be nil
+
 	mu      sync.Mutex
 	failure error // of the last look
 }
@@ -209,6 +211,10 @@ func (a *Archiver) reference(now market.Time) (at market.Time, ok bool) {
 
 // transact runs do in a transaction of its own. What has begun is brought to an end.
 func (a *Archiver) transact(ctx context.Context, do func(context.Context, *sql.Tx) error) error {
+	if a.onStep != nil {
+		a.onStep()
+		defer a.onStep()
+	}
 	ctx = context.WithoutCancel(ctx)
 	tx, err := a.db.BeginTx(ctx, nil)
 	if err != nil {
