@@ -19,7 +19,8 @@ const barPage = 1024
 
 // Bars appends the bars that q asks for to dst, in its order, and returns the extended slice and the position of the tape up to
 // which they are right: they hold exactly the trades up to there, and whoever adds those after it has what comes next. Any
-// interval can be asked for; what is not kept is rolled up. A bar in which nothing set a price is left out.
+// interval can be asked for; what is not kept is rolled up. A bar in which nothing set a price is left out. Where nothing traded, there
+// may be a bar that a file brought (Imported), or one that was rolled up from such.
 func (s *Store) Bars(ctx context.Context, q market.BarQuery, dst []market.Bar) ([]market.Bar, tape.Position, error) {
 	if q.Limit < 1 {
 		return dst, 0, fmt.Errorf("limit %d: %w", q.Limit, ErrQuery)
@@ -54,7 +55,10 @@ func (s *Store) bars(ctx context.Context, q *market.BarQuery, dst []market.Bar) 
 	if r.id == 0 {
 		return dst, place.position, nil
 	}
-	dst, err = r.read(ctx, dst)
+	n := len(dst)
+	if dst, err = r.read(ctx, dst); err == nil {
+		dst, err = r.withImported(ctx, dst, n)
+	}
 	return dst, place.position, err
 }
 

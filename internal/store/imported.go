@@ -210,3 +210,20 @@ func scanImported(row scanner, b *market.Bar) (symbol, interval int64, err error
 	b.Final, b.Priced, b.Imported = true, true, true
 	return symbol, interval, nil
 }
+
+// imported counts the imported bars, and looks for those whose symbol or interval is not there.
+func (r *Report) imported(ctx context.Context, db querier) error {
+	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM imported_bar_rows").Scan(&r.Imported); err != nil {
+		return err
+	}
+	for column, of := range map[string]string{"symbol": "SELECT id FROM symbols", "interval": "SELECT seconds FROM imported_intervals"} {
+		var n int64
+		if err := db.QueryRowContext(ctx, fmt.Sprintf("SELECT count(*) FROM imported_bar_rows WHERE %s NOT IN (%s)", column, of)).Scan(&n); err != nil {
+			return err
+		}
+		if n > 0 {
+			r.problem("%d imported bars have a %s that is not there", n, column)
+		}
+	}
+	return nil
+}

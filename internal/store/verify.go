@@ -26,6 +26,7 @@ type Report struct {
 	Trades   int64         `json:"trades"`
 	Quotes   int64         `json:"quotes"`
 	Bars     int64         `json:"bars"`
+	Imported int64         `json:"imported_bars"`
 	Gaps     int64         `json:"gaps"`
 	Archived Archived      `json:"archived"`
 	First    market.Time   `json:"first"` // smallest and largest event time of the ticks; null when there are none
@@ -141,6 +142,11 @@ func (r *Report) verify(ctx context.Context, db *sql.DB, place archive.Place) er
 		"SELECT count(*) FROM symbols": &r.Symbols, "SELECT count(*) FROM bar_rows": &r.Bars, "SELECT count(*) FROM gap_rows": &r.Gaps,
 	} {
 		if err := db.QueryRowContext(ctx, query).Scan(to); err != nil {
+			return err
+		}
+	}
+	if version%1000 >= 1 {
+		if err := r.imported(ctx, db); err != nil {
 			return err
 		}
 	}
