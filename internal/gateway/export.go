@@ -20,7 +20,7 @@ const exportBars = 1000
 
 // rows serves a route of ticks or bars: pages of them in JSON or, with the format of a file, all that were asked for, however many. At most
 // cap(exports) of the latter run at once.
-func (g *Gateway) rows(mux *http.ServeMux, pattern string, exports slots, pages, all handler) {
+func (g *Gateway) rows(mux registrar, pattern string, exports slots, pages, all handler) {
 	pages = g.bounded(pages)
 	g.get(mux, pattern, func(w http.ResponseWriter, r *http.Request) error {
 		if !slices.Contains(ExportFormats(), r.URL.Query().Get("format")) {

@@ -54,7 +54,7 @@ const RecordType = "application/vnd.tapedeck.record"
 const importPatience = time.Minute
 
 // imports serves the routes of imports.
-func (g *Gateway) imports(mux *http.ServeMux) {
+func (g *Gateway) imports(mux registrar) {
 	if g.opt.Imports == nil {
 		return
 	}
@@ -63,7 +63,7 @@ func (g *Gateway) imports(mux *http.ServeMux) {
 }
 
 // post serves a route for POST to programs on this machine, and measures it.
-func (g *Gateway) post(mux *http.ServeMux, pattern string, h handler) {
+func (g *Gateway) post(mux registrar, pattern string, h handler) {
 	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		sw := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		begin := time.Now()

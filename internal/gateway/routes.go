@@ -11,8 +11,11 @@ import (
 )
 
 // Handler returns the handler of all routes. A proxy may put them under a path of its own, as long as it takes it off again.
-func (g *Gateway) Handler() http.Handler {
-	mux := http.NewServeMux()
+func (g *Gateway) Handler() http.Handler { return g.guard.wrap(g.routes()) }
+
+// routes registers what is served.
+func (g *Gateway) routes() *routes {
+	mux := &routes{ServeMux: http.NewServeMux()}
 	g.get(mux, "/health", func(w http.ResponseWriter, _ *http.Request) error { return plain(w, http.StatusOK, `{"status":"ok"}`) })
 	g.get(mux, "/livez", func(w http.ResponseWriter, _ *http.Request) error { return plain(w, http.StatusOK, `{"status":"ok"}`) })
 	g.get(mux, "/readyz", g.ready)
@@ -40,14 +43,14 @@ func (g *Gateway) Handler() http.Handler {
 		g.page.serve(w, r)
 		return nil
 	})
-	return g.guard.wrap(mux)
+	return mux
 }
 
 // handler answers a request, or returns why it cannot; then nothing was written.
 type handler func(http.ResponseWriter, *http.Request) error
 
 // get serves a route for GET and HEAD, and measures it.
-func (g *Gateway) get(mux *http.ServeMux, pattern string, h handler) {
+func (g *Gateway) get(mux registrar, pattern string, h handler) {
 	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		sw := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		begin := time.Now()
@@ -68,7 +71,7 @@ func (g *Gateway) get(mux *http.ServeMux, pattern string, h handler) {
 }
 
 // read serves a route that reads history: so many at once, each for so long.
-func (g *Gateway) read(mux *http.ServeMux, pattern string, h handler) {
+func (g *Gateway) read(mux registrar, pattern string, h handler) {
 	g.get(mux, pattern, g.bounded(h))
 }
 

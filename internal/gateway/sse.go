@@ -15,7 +15,7 @@ import (
 // events serves the stream as Server-Sent Events (WHATWG HTML, 9.2): what a client would say in a message is in the query, each
 // event is one message of the stream, and its id is the cursor behind it. A browser that lost the connection says that id in
 // Last-Event-ID, which outranks the query, so that it goes on without a hole.
-func (g *Gateway) events(mux *http.ServeMux, pattern string) {
+func (g *Gateway) events(mux registrar, pattern string) {
 	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		if p := g.mayOpen(r); p != nil {
 			g.refuseStream(w, p)

@@ -23,7 +23,7 @@ const CursorHeader = "Tapedeck-Cursor"
 const AdjustmentHeader = "Tapedeck-Adjustment"
 
 // dataRoutes registers the historical endpoints, under the names of the libraries for stocks and of those for crypto.
-func (g *Gateway) dataRoutes(mux *http.ServeMux) {
+func (g *Gateway) dataRoutes(mux registrar) {
 	const stocks, one, crypto = "/v2/stocks", "/v2/stocks/{symbol}", "/v1beta3/crypto/us"
 	// Exports may be long. They never take more than half of what all questions have.
 	exports := make(slots, max(1, g.opt.Limits.Queries/2))

@@ -11,7 +11,7 @@ import (
 )
 
 // stream serves a WebSocket.
-func (g *Gateway) stream(mux *http.ServeMux, pattern string, d dialect) {
+func (g *Gateway) stream(mux registrar, pattern string, d dialect) {
 	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		m, opening, p := g.mayStream(r, pattern, d)
 		if p != nil {

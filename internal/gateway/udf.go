@@ -25,7 +25,7 @@ type udf struct {
 }
 
 // udf adds the routes below /udf.
-func (g *Gateway) udf(mux *http.ServeMux) {
+func (g *Gateway) udf(mux registrar) {
 	u := &udf{g: g, hours: make(map[hoursKey]*hours)}
 	u.route(mux, "/udf/config", u.ready(u.config))
 	u.route(mux, "/udf/time", u.time)
@@ -44,7 +44,7 @@ func (g *Gateway) udf(mux *http.ServeMux) {
 }
 
 // route serves GET and HEAD of a path, and answers browsers that ask before whether they may.
-func (u *udf) route(mux *http.ServeMux, pattern string, h handler) {
+func (u *udf) route(mux registrar, pattern string, h handler) {
 	inner := http.NewServeMux()
 	u.g.get(inner, pattern, func(w http.ResponseWriter, r *http.Request) error {
 		u.allowOrigin(w, r)
