@@ -251,7 +251,12 @@ func (r *recogniser) guessTwo(l *layout, sample []string) {
 	if len(l.names) != 2 || len(sample) != 2 || l.has(fTime) && (l.has(fPrice) || l.has(fClose)) || l.has(fBid) || l.has(fAsk) {
 		return
 	}
-	if r.isTime(sample[0]) && isNumber(sample[1]) {
+	for f := range fields {
+		if l.has(f) && f != fTime {
+			return // One of them has a meaning of its own.
+		}
+	}
+	if _, epoch := parseEpoch([]byte(strings.TrimSpace(sample[0]))); r.isTime(sample[0]) && (!epoch || plausibleEpoch(strings.TrimSpace(sample[0]))) && isNumber(sample[1]) {
 		l.cols[fTime], l.cols[fPrice] = 0, 1
 	}
 }
@@ -359,7 +364,7 @@ func symbolOf(s string) string {
 			return r
 		}
 		return '_'
-	}, strings.TrimSpace(s)), "_")
+	}, strings.TrimSpace(s)), "_.")
 }
 
 // stacked reads the header of yfinance and pandas-datareader, which has a row of names, one of tickers and often one with the name of the
