@@ -399,6 +399,7 @@ type message struct {
 	Seq                            uint64
 	Code                           int
 	Trades                         []string
+	Live, Ended                    bool // of a clock
 }
 
 func (m *message) UnmarshalJSON(data []byte) error {
@@ -408,6 +409,7 @@ func (m *message) UnmarshalJSON(data []byte) error {
 	}
 	for name, to := range map[string]any{
 		"T": &m.T, "S": &m.S, "state": &m.State, "reason": &m.Reason, "oldest": &m.Oldest, "seq": &m.Seq, "code": &m.Code, "trades": &m.Trades,
+		"live": &m.Live, "ended": &m.Ended,
 	} {
 		if raw, ok := o[name]; ok {
 			if err := json.Unmarshal(raw, to); err != nil {

@@ -143,7 +143,7 @@ const everything = `{"action":"subscribe","trades":["*"],"quotes":["*"],"bars":[
 // TestPlayIsWhatWasLive plays a market from many moments, and gets what was told live, byte by byte: with the bars that the hub remembers,
 // and with bars that the session makes again.
 func TestPlayIsWhatWasLive(t *testing.T) {
-	for seed := range uint64(6) {
+	for seed := range uint64(3) {
 		synctest.Test(t, func(t *testing.T) {
 			m := newMemTape()
 			begin := market.FromStd(time.Now()) - 26*market.Hour

@@ -14,7 +14,7 @@ import (
 // TestPlayModel gives a session orders at random, and holds what it tells to a model: a list of trades, a place in it and a clock. What the client
 // wants comes once, in order, not before the clock has come to it, and hardly later.
 func TestPlayModel(t *testing.T) {
-	for seed := range uint64(150) {
+	for seed := range uint64(60) {
 		synctest.Test(t, func(t *testing.T) { newPlayModel(t, seed).run() })
 	}
 }
@@ -51,7 +51,9 @@ func newPlayModel(t *testing.T, seed uint64) *playModel {
 	return m
 }
 
-func (m *playModel) symbol() market.Symbol { return market.Symbol("SIM:" + string(rune('A'+m.rnd.IntN(3)))) }
+func (m *playModel) symbol() market.Symbol {
+	return market.Symbol("SIM:" + string(rune('A'+m.rnd.IntN(3))))
+}
 
 // put appends a record of trades that were received at a time.
 func (m *playModel) put(at market.Time) {

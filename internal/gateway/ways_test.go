@@ -13,6 +13,8 @@ func TestOtherWays(t *testing.T) {
 		"TrimmedUnderClient": TestTrimmedUnderClient, "Prices": TestPrices, "Bars": TestBars, "Ping": TestPing, "Closes": TestCloses,
 		"BadMessages": TestBadMessages, "ShutdownCutsStalledClients": TestShutdownCutsStalledClients, "Events": TestEvents,
 		"EventsResume": TestEventsResume, "Deflate": TestDeflate, "AuthDeadline": TestAuthDeadline,
+		"PlayJoins": TestPlayJoins, "PlayByAddress": TestPlayByAddress, "PlayEvents": TestPlayEvents, "PlayPacked": TestPlayPacked,
+		"PlayLatest": TestPlayLatest, "PlayShutdown": TestPlayShutdown,
 	}
 	defer func() { way.portable, way.tls = false, false }()
 	for name, test := range tests {
