@@ -22,6 +22,8 @@ func (g *Gateway) routes() *routes {
 	g.read(mux, "/history", g.history)
 	g.read(mux, "/v1/symbols", g.listSymbols)
 	g.get(mux, "/v1/feeds", g.listFeeds)
+	g.read(mux, "/v1/coverage", g.tellCoverage)
+	g.read(mux, "/v1/receipt", g.tellReceipt)
 	g.dataRoutes(mux)
 	g.stream(mux, "/v2/tape", native)
 	g.events(mux, "/v2/tape/sse")
