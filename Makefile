@@ -73,6 +73,10 @@ bench: ## run the benchmarks (BENCH=pattern COUNT=10 for benchstat)
 fuzz: ## run every fuzz target for FUZZTIME each
 	tools/fuzz.sh $(FUZZTIME)
 
+.PHONY: test-s3
+test-s3: ## the archive against a real S3 server, which is built the first time
+	tools/s3.sh
+
 ##@ Make
 
 .PHONY: web

@@ -55,8 +55,19 @@ func (p *folder) open(mkdir bool) (*os.Root, error) {
 	return root, nil
 }
 
+// check refuses names that are none. That they lead nowhere else is ensured by os.Root as well.
+func (p *folder) check(name string) error {
+	if !fs.ValidPath(name) || name == "." {
+		return fmt.Errorf("archive %s: %q: %w", p, name, fs.ErrInvalid)
+	}
+	return nil
+}
+
 // Create makes a temporary file.
 func (p *folder) Create(name string) (*os.File, error) {
+	if err := p.check(name); err != nil {
+		return nil, err
+	}
 	root, err := p.open(true)
 	if err != nil {
 		return nil, fmt.Errorf("archive %s: %w", p, err)
@@ -74,7 +85,7 @@ func (p *folder) Create(name string) (*os.File, error) {
 // Keep syncs the file, gives it its name, and syncs the folders that lead to it.
 func (p *folder) Keep(ctx context.Context, f *os.File, name string) error {
 	root, err := p.open(true)
-	if err != nil {
+	if err := errors.Join(err, p.check(name)); err != nil {
 		return errors.Join(fmt.Errorf("archive %s: %w", p, err), Discard(f))
 	}
 	if err := errors.Join(ctx.Err(), f.Sync()); err != nil {
@@ -123,6 +134,9 @@ func (f localFile) Size() int64 { return f.size }
 
 // Open opens a file.
 func (p *folder) Open(_ context.Context, name string) (File, error) {
+	if err := p.check(name); err != nil {
+		return nil, err
+	}
 	root, err := p.open(false)
 	if err != nil {
 		return nil, fmt.Errorf("archive %s: %w", p, err)
@@ -143,6 +157,9 @@ func (p *folder) Open(_ context.Context, name string) (File, error) {
 
 // Remove removes a file, and the folders that it leaves empty.
 func (p *folder) Remove(_ context.Context, name string) error {
+	if err := p.check(name); err != nil {
+		return err
+	}
 	root, err := p.open(false)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

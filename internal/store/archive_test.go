@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tapedeck/internal/archive"
+	"tapedeck/internal/archive/archivetest"
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape/tapetest"
 )
@@ -398,5 +400,46 @@ func TestHoldsStillAfterAStep(t *testing.T) {
 	look(t, a)
 	if n := s.cold.sums().files; n == 0 {
 		t.Error("nothing is archived any more")
+	}
+}
+
+// The archive may be a bucket: one in memory, or the one that TAPEDECK_TEST_S3 names.
+func TestArchiveInABucket(t *testing.T) {
+	s3 := archivetest.New(t)
+	wheres := []string{s3.URL}
+	if where := os.Getenv("TAPEDECK_TEST_S3"); where != "" {
+		wheres = append(wheres, where)
+	}
+	src := days(5, 10*time.Minute, "SIM:A", "KRAKEN:BTC/USD")
+	for _, where := range wheres {
+		place, err := archive.Open(where, filepath.Join(t.TempDir(), "scratch"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := options(t)
+		o.Archive = place
+		s := mustOpen(t, o)
+		record(t, s, src)
+		a := newTestArchiver(t, s, ArchiverOptions{Hot: 24 * time.Hour, Keep: 2 * 24 * time.Hour, Now: newest(src)})
+		if where == s3.URL {
+			s3.Spoil = func(b []byte) []byte { b[len(b)/2] ^= 1; return b } // what comes back is not what was sent
+			if err := a.look(t.Context()); err == nil {
+				t.Error("a spoiled file was taken")
+			}
+			askAll(t, rand.New(rand.NewPCG(1, 1)), s, src, []market.Symbol{"SIM:A"}, 3)
+			s3.Spoil = nil
+		}
+		look(t, a)
+		got := ticks(t, s, market.TickQuery{Kind: market.KindQuote, Symbol: "KRAKEN:BTC/USD"})
+		all := onTape(src, market.KindQuote, "KRAKEN:BTC/USD")
+		if want := all[2*24*6:]; !slices.Equal(got, want) {
+			t.Errorf("%d quotes, want %d", len(got), len(want))
+		}
+		if r, err := Verify(t.Context(), o.Path, place); err != nil || len(r.Problems) > 0 || r.Archived.Files != 4 {
+			t.Errorf("verify: %+v, %v", r, err)
+		}
+	}
+	if names := s3.Names(); len(names) != 4 {
+		t.Errorf("in the bucket are %q", names)
 	}
 }

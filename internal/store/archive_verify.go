@@ -10,6 +10,7 @@ import (
 	"io"
 	"math"
 	"math/bits"
+	"strings"
 
 	"tapedeck/internal/archive"
 	"tapedeck/internal/market"
@@ -60,17 +61,19 @@ func (r *Report) readTally(ctx context.Context, db *sql.DB, kind market.Kind, st
 
 // tables goes through the ticks that are in the tables, but for those that are in one of the files as well.
 func (t *tally) tables(ctx context.Context, db *sql.DB, kind market.Kind, symbol int64, files []archivedFile) error {
-	from := tickTable(kind) + " r WHERE r.symbol = ?"
+	var where strings.Builder
+	where.WriteString(tickTable(kind) + " r WHERE r.symbol = ?")
 	args := []any{symbol}
 	rows := int64(0)
 	for i := range files {
 		f := &files[i]
 		t.max, rows = max(t.max, f.maxSeq), rows+f.rows
 		if f.state == fileCopied {
-			from += " AND NOT ((r.event, r.seq) >= (?, ?) AND (r.event, r.seq) <= (?, ?) AND r.seq <= ? AND r.n <= ?)"
+			where.WriteString(" AND NOT ((r.event, r.seq) >= (?, ?) AND (r.event, r.seq) <= (?, ?) AND r.seq <= ? AND r.n <= ?)")
 			args = append(args, f.first.event, f.first.seq, f.last.event, f.last.seq, f.maxSeq, f.through)
 		}
 	}
+	from := where.String()
 	var highest int64
 	if err := db.QueryRowContext(ctx, "SELECT count(*), coalesce(max(seq), 0), coalesce(min(event), 0), coalesce(max(event), 0) FROM "+from, args...).
 		Scan(&t.count, &highest, &t.first, &t.last); err != nil {
@@ -139,7 +142,7 @@ func (v *coldVerifier) each(ctx context.Context, a *archivedFile, symbol market.
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // it was only read
 	ticks, err := checkCold(f, a)
 	if err != nil {
 		return err

@@ -359,7 +359,7 @@ func (p *part) compare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // it was only read
 	scan := f.ticks.Scan(market.TickQuery{Kind: p.file.kind, Symbol: p.state.symbol, Limit: math.MaxInt})
 	rows := int64(0)
 	_, err = p.each(ctx, func(r *market.Row) (bool, error) {
