@@ -102,7 +102,7 @@ func meaning(name string) (field, int) {
 		return fTime, 1
 	case "timestamp", "time", "datetime", "ts", "timeseconds", "timesec", "timems", "timestampms", "unix", "unixtimestamp", "unixtime",
 		"epoch", "epochms", "gmttime", "timestamputc", "timeutc", "opentime", "siptimestamp", "createdtime", "createtime", "starttime",
-		"barstart", "begin", "openat", "startat", "datetimeutc", "utctime", "estime":
+		"barstart", "indexlevel0", "begin", "openat", "startat", "datetimeutc", "utctime", "estime":
 		return fTime, 2
 	case "eventtime", "eventtsms", "date", "day", "localtime", "tradedate", "data", "datum", "fecha", "month":
 		return fTime, 3

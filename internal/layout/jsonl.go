@@ -44,7 +44,7 @@ func newObjects(text io.Reader, head []byte, maxLine int) (*objects, error) {
 		if len(line) == 0 {
 			continue
 		}
-		if line[0] == '[' {
+		if line[0] == '[' && len(probe.names) == 0 {
 			if len(line) == 1 || line[1] == '[' || line[1] == '{' {
 				return nil, errors.New("the file is one JSON array; make a line of each of its elements, as jq -c '.[]' does")
 			}
