@@ -33,6 +33,8 @@
 //	forms       id | price_exp size_exp ask_exp ask_size_exp side flags tape exchange ask_from conditions
 //	feeds       feed | clock        latest event time that the bars of the feed have seen
 //	tape        epoch position entries lost high_water                        one row
+//	archived    id | kind symbol day state rows bytes first_event first_seq last_event last_seq max_seq through created sum file
+//	archive_removed  symbol kind | rows until   ticks that retention removed
 //	epochs      since | epoch       from which position on the tape had which epoch
 //	meta        key | value         format, created, open, suspect
 //
@@ -47,8 +49,14 @@
 // of any minor version of its major version, brings older ones up to date in one transaction, and refuses another major
 // version without writing to it.
 //
+// # The archive
+//
+// With an Archiver, ticks of days that are old enough are in Parquet files and not in the tables: a file for each kind, symbol and
+// UTC day, or more. The table archived lists them, and the view archive shows it. Queries merge both and do not tell. docs/adr/0014 says in which
+// order things happen, so that a crash loses nothing and a query that is under way misses nothing.
+//
 // # Connections
 //
-// One connection writes: the recorder's. Some read-only ones answer queries, and other programs may read along. WAL lets them all
+// One connection writes: the recorder's. The archiver has another for its own short transactions. Some read-only ones answer queries, and other programs may read along. WAL lets them all
 // go on while the recorder commits. Every commit is synced (synchronous=FULL).
 package store
