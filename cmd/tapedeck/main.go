@@ -78,6 +78,6 @@ func newRoot() *cobra.Command {
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newServe(), newTail(), newPlay(), newVerify(), newExport(), newBench(), newVersion())
+	root.AddCommand(newServe(), newTail(), newPlay(), newVerify(), newImport(), newExport(), newBench(), newVersion())
 	return root
 }

@@ -100,7 +100,7 @@ func meaning(name string) (field, int) {
 		return fTime, 0
 	case "transactiontime", "tradetsms", "tradetime", "transacttime", "transacttsms", "tradetimestamp", "exectime", "participanttimestamp":
 		return fTime, 1
-	case "timestamp", "time", "datetime", "ts", "timeseconds", "timesec", "timems", "timestampms", "unix", "unixtimestamp", "unixtime",
+	case "timestamp", "time", "datetime", "when", "ts", "timeseconds", "timesec", "timems", "timestampms", "unix", "unixtimestamp", "unixtime",
 		"epoch", "epochms", "gmttime", "timestamputc", "timeutc", "opentime", "siptimestamp", "createdtime", "createtime", "starttime",
 		"barstart", "indexlevel0", "begin", "openat", "startat", "datetimeutc", "utctime", "estime":
 		return fTime, 2
