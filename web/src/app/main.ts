@@ -1,5 +1,6 @@
 import { mount } from 'svelte';
 import { numberStyle } from '../market/format.ts';
+import { writeInstant } from '../market/instant.ts';
 import { openLine } from '../net/line.ts';
 import { Rest } from '../net/rest.ts';
 import { serverAt } from '../net/urls.ts';
@@ -21,6 +22,8 @@ const desk = new Desk({
   server,
   rest: new Rest(server),
   dial: () => openLine(server.socket('v2/tape')),
+  dialAt: (from, speed) =>
+    openLine(server.socket('v2/tape', { from: writeInstant(from), speed: String(speed) })),
   style: numberStyle(),
   storage: storage(),
 });

@@ -60,3 +60,52 @@ function blanks(from: number, to: number, interval: number): Place[] {
     out.push({ t: from + k * interval, bar: null, cut: true });
   return out;
 }
+
+/** The open times of the bars on either side of each hole. */
+export function cuts(places: readonly Place[]): [from: number, to: number][] {
+  const out: [number, number][] = [];
+  let from: number | null = null;
+  for (const { t, bar, cut } of places) {
+    if (bar === null) continue;
+    if (from !== null) out.push([from, t]);
+    from = cut ? t : null;
+  }
+  return out;
+}
+
+/** The index of the last place at or before a time; -1 when there is none. */
+export function floorIn(places: readonly Place[], t: number): number {
+  let low = 0;
+  let high = places.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((places[middle]?.t ?? Infinity) <= t) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+/** The index of the place of exactly that time; null when there is none. */
+export function findIn(places: readonly Place[], t: number): number | null {
+  const at = floorIn(places, t);
+  return places[at]?.t === t ? at : null;
+}
+
+/**
+ * Where a time lies on an axis that numbers its places: bar number 3 reaches from
+ * 2.5 to 3.5. A time between two bars without a place of its own lies on their
+ * border; one outside of all bars at the edge of the first or last. Null when
+ * there are none.
+ */
+export function logicalAt(
+  places: readonly Place[],
+  seconds: number,
+  interval: number,
+): number | null {
+  const at = Math.max(0, floorIn(places, seconds));
+  const [place, next] = [places[at], places[at + 1]];
+  if (place === undefined) return null;
+  // A blank inside a hole reaches to the next place, a bar no further than itself.
+  const long = place.bar === null && next !== undefined ? next.t - place.t : interval;
+  return at - 0.5 + Math.min(1, Math.max(0, (seconds - place.t) / long));
+}

@@ -50,6 +50,12 @@ export class TimeLabels {
     return `${date}  ${interval < 60 ? this.second.format(at) : this.minute.format(at)}`;
   }
 
+  /** Day and time with seconds, as the clock of a past moment shows them. */
+  moment(seconds: number): string {
+    const at = seconds * 1000;
+    return `${this.date.format(at)}  ${this.second.format(at)}`;
+  }
+
   /** The time of day with seconds. */
   clock(seconds: number): string {
     return this.second.format(seconds * 1000);

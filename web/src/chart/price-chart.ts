@@ -4,6 +4,7 @@ import type {
   IChartApi,
   ISeriesApi,
   LineData,
+  Logical,
   MouseEventParams,
   SeriesType,
   Time,
@@ -23,34 +24,25 @@ import { toNumber } from '../market/decimal.ts';
 import { countdown, step } from '../market/format.ts';
 import type { Bar } from '../market/types.ts';
 import type { Place, Span } from './breaks.ts';
-import { layOut } from './breaks.ts';
+import { cuts, findIn, floorIn, layOut, logicalAt } from './breaks.ts';
 import type { HatchSpan } from './hatch.ts';
 import { Hatch } from './hatch.ts';
 import { TimeLabels } from './labels.ts';
+import type { PriceChartOptions } from './options.ts';
 import type { Palette } from './palette.ts';
+import type { Style } from './points.ts';
+import { pricePoint, volumePoint } from './points.ts';
 import type { Zone } from './zone.ts';
 import { localOffset, TimeAxis, utcOffset } from './zone.ts';
-
-/** How prices are drawn. */
-export type Style = 'candles' | 'line';
-
-export interface PriceChartOptions {
-  readonly palette: Palette;
-  readonly zone: Zone;
-  readonly style: Style;
-  /** Writes a price for the axis. */
-  readonly price: (value: number) => string;
-  /** The bar under the crosshair, by its open time in UTC seconds; null when it left. */
-  readonly onHover: (t: number | null) => void;
-  /** The reader scrolled near the oldest bar. */
-  readonly onOldest: () => void;
-}
 
 /** The width of a bar when a chart opens, in pixels. */
 const firstSpacing = 8;
 
 /** Bars that fill a chart of a market that has just begun. */
 const fewBars = 60;
+
+/** Bars before an edge of what is loaded at which more are asked for. */
+const nearEdge = 20;
 
 /** Room for bars to come, in bars. */
 const rightRoom = 6;
@@ -71,6 +63,9 @@ export class PriceChart {
   private holes: readonly Span[] = [];
   private interval = 60;
   private decimals = 2;
+  /** The bar under the mouse, and the one that the keys point at. */
+  private hover: number | null = null;
+  private pointed: number | null = null;
 
   constructor(host: HTMLElement, options: PriceChartOptions) {
     this.options = options;
@@ -94,7 +89,9 @@ export class PriceChart {
         secondsVisible: true,
         rightOffset: rightRoom,
         minBarSpacing: 0.25,
-        enableConflation: true,
+        // The library's own thinning looks up colours by places that a change of pages has moved, and throws.
+        // The screen shows some thousand bars at most, which it draws without.
+        enableConflation: false,
         lockVisibleTimeRangeOnResize: true,
         tickMarkFormatter: (time: Time, kind: number) =>
           this.labels.tick(this.axis.trueTime(Number(time)), kind),
@@ -115,26 +112,44 @@ export class PriceChart {
     this.prices = this.addPrices();
     this.applyPalette();
     this.chart.subscribeCrosshairMove(this.hovered);
+    this.chart.subscribeClick((event) => {
+      const at = event.time === undefined ? null : this.axis.trueTime(Number(event.time));
+      if (at !== null) this.pick(at);
+    });
     this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
-      if (range !== null && range.from < 20 && this.places.length > 0) this.options.onOldest();
+      if (range === null || this.places.length === 0) return;
+      const { onEdge, onView } = this.options;
+      const shown = range.to - range.from;
+      if (range.from < nearEdge) onEdge('older', shown);
+      if (range.to > this.places.length - nearEdge) onEdge('newer', shown);
+      onView();
     });
   }
 
-  /** Shows other bars, from the newest back. */
-  open(bars: readonly Bar[], holes: readonly Span[], interval: number, decimals: number): void {
+  /** Shows other bars, from the newest back; with `keep` as wide as before. */
+  open(
+    bars: readonly Bar[],
+    holes: readonly Span[],
+    interval: number,
+    decimals: number,
+    keep: boolean,
+  ): void {
+    const range = keep ? this.chart.timeScale().getVisibleLogicalRange() : null;
     this.interval = interval;
     this.decimals = decimals;
     this.prices.applyOptions({ priceFormat: this.priceFormat() });
     this.replace(bars, holes);
-    this.home();
+    this.pointed = null;
+    if (range === null) this.home();
+    else this.end(range.to - range.from);
+    this.options.onView();
   }
 
   /** Shows changed bars of the same series; the view stays where it is. */
   replace(bars: readonly Bar[], holes: readonly Span[]): void {
     const scale = this.chart.timeScale();
     const range = scale.getVisibleLogicalRange();
-    const before = this.places.length;
-    const newestBefore = this.places.at(-1)?.t;
+    const before = this.places;
     this.holes = holes;
     this.places = layOut(bars, holes, this.interval);
     this.axis = new TimeAxis(this.options.zone === 'utc' ? utcOffset : localOffset);
@@ -142,11 +157,14 @@ export class PriceChart {
     this.prices.setData(this.places.map((p) => this.pricePoint(p)) as never);
     this.volume.setData(this.places.map((p) => this.volumePoint(p)));
     this.hatch.set(this.hatchSpans(), this.options.palette.hatch);
-    // Bars put in front, or dropped there, would push the view along; keep what the reader looks at.
-    const added = this.places.length - before;
-    if (range !== null && before > 0 && added !== 0 && newestBefore === this.places.at(-1)?.t) {
-      scale.setVisibleLogicalRange({ from: range.from + added, to: range.to + added });
-    }
+    const grown = (this.places.at(-1)?.t ?? 0) > (before.at(-1)?.t ?? 0);
+    // At the newest bar the view goes along with those that come.
+    if (range === null || (grown && range.to > before.length - 1)) return;
+    // Bars put in front or let go of would push the view along; keep what the reader looks at.
+    const kept = Math.max(0, Math.min(before.length - 1, Math.round(range.from)));
+    const now = findIn(this.places, before[kept]?.t ?? NaN);
+    if (now === null || (now === kept && before.length === this.places.length)) return;
+    scale.setVisibleLogicalRange({ from: range.from + now - kept, to: range.to + now - kept });
   }
 
   /** Draws the newest bars again; all others are as they were. */
@@ -199,6 +217,60 @@ export class PriceChart {
     this.prices.applyOptions({ title: seconds === null ? '' : countdown(seconds) });
   }
 
+  /** The stretch of time in view that there are bars of, in UTC seconds; null when there is none. */
+  visible(): Span | null {
+    const range = this.chart.timeScale().getVisibleLogicalRange();
+    if (range === null) return null;
+    const first = this.places[Math.max(0, Math.ceil(range.from))];
+    const last = this.places[Math.min(this.places.length - 1, Math.floor(range.to))];
+    if (first === undefined || last === undefined || last.t < first.t) return null;
+    return { from: first.t, to: last.t + this.interval };
+  }
+
+  /**
+   * Where a time lies, in pixels from the left edge. The axis has room for bars only:
+   * a time between two of them without a place of its own lies on their border.
+   */
+  xOf(seconds: number): number | null {
+    const at = logicalAt(this.places, seconds, this.interval);
+    if (at === null) return null;
+    // The library knows the places of whole bars only.
+    const scale = this.chart.timeScale();
+    const whole = Math.floor(at);
+    const left = scale.logicalToCoordinate(whole as Logical);
+    return left === null ? null : left + (at - whole) * scale.options().barSpacing;
+  }
+
+  /** The width of the part that bars are drawn in, in pixels. */
+  get width(): number {
+    return this.chart.timeScale().width();
+  }
+
+  /** Moves the crosshair by bars, from the newest one in view when it is not there yet. */
+  point(by: number): void {
+    const range = this.chart.timeScale().getVisibleLogicalRange();
+    if (range === null) return;
+    const { length } = this.places;
+    const edge = Math.min(length - 1, Math.floor(range.to));
+    const now = this.pointed === null ? edge + 1 : floorIn(this.places, this.pointed);
+    let next = Math.min(length - 1, Math.max(0, now + by));
+    // Over a hole to the next bar.
+    while (this.places[next]?.bar === null && next > 0 && next < length - 1) next += Math.sign(by);
+    const place = this.places[next];
+    if (!place?.bar) return;
+    this.pointed = place.t;
+    if (next < range.from + 1 || next > range.to - 1) this.scroll(next < range.from + 1 ? -10 : 10);
+    this.chart.setCrosshairPosition(toNumber(place.bar.c), this.time(place.t), this.prices);
+    this.options.onHover(place.t);
+  }
+
+  /** Chooses the bar under the crosshair, else the newest one. */
+  pickPointed(): void {
+    const newest = this.places.findLast((place) => place.bar !== null)?.t;
+    const at = this.hover ?? this.pointed ?? newest;
+    if (at !== undefined) this.pick(at);
+  }
+
   /** Back to the newest bars at the usual width, with the price scale fitted again. */
   home(): void {
     this.chart.priceScale('right').applyOptions({ autoScale: true });
@@ -233,8 +305,28 @@ export class PriceChart {
 
   private readonly hovered = (event: MouseEventParams): void => {
     const at = event.time;
-    this.options.onHover(at === undefined ? null : this.axis.trueTime(Number(at)));
+    // Without a source it was moved by the keys, which say where themselves.
+    if (event.sourceEvent === undefined && at !== undefined) return;
+    this.hover = at === undefined ? null : this.axis.trueTime(Number(at));
+    if (event.sourceEvent !== undefined) this.pointed = null;
+    this.options.onHover(this.hover);
   };
+
+  private pick(t: number): void {
+    const place = this.places[findIn(this.places, t) ?? -1];
+    if (place?.bar) this.options.onPick(place.t);
+  }
+
+  /** Shows so many bars, the newest at the right. */
+  private end(width: number): void {
+    const end = this.places.length - 1 + rightRoom;
+    const scale = this.chart.timeScale();
+    const full = end >= width;
+    scale.applyOptions({ shiftVisibleRangeOnNewBar: full });
+    scale.setVisibleLogicalRange(
+      full ? { from: end - width, to: end } : { from: -1, to: width - 1 },
+    );
+  }
 
   private addPrices(): ISeriesApi<'Candlestick'> | ISeriesApi<'Area'> {
     const common = { priceFormat: this.priceFormat(), priceLineStyle: LineStyle.Dotted };
@@ -284,44 +376,14 @@ export class PriceChart {
   }
 
   private pricePoint(place: Place): CandlestickData | LineData | WhitespaceData {
-    const time = this.time(place.t);
-    const { bar } = place;
-    if (bar === null) return { time };
-    if (this.options.style === 'line') {
-      const value = toNumber(bar.c);
-      // The library draws a piece of line in the colours of the point it starts from.
-      const hidden = {
-        lineColor: 'transparent',
-        topColor: 'transparent',
-        bottomColor: 'transparent',
-      };
-      return place.cut ? { time, value, ...hidden } : { time, value };
-    }
-    return {
-      time,
-      open: toNumber(bar.o),
-      high: toNumber(bar.h),
-      low: toNumber(bar.l),
-      close: toNumber(bar.c),
-    };
+    return pricePoint(place, this.time(place.t), this.options.style);
   }
 
   private volumePoint(place: Place): HistogramData | WhitespaceData {
-    const time = this.time(place.t);
-    if (place.bar === null) return { time };
-    const up = toNumber(place.bar.c) >= toNumber(place.bar.o);
-    const { upVolume, downVolume } = this.options.palette;
-    return { time, value: toNumber(place.bar.v), color: up ? upVolume : downVolume };
+    return volumePoint(place, this.time(place.t), this.options.palette);
   }
 
   private hatchSpans(): HatchSpan[] {
-    const out: HatchSpan[] = [];
-    this.places.forEach((place, i) => {
-      if (place.bar === null || !place.cut) return;
-      const next = this.places.findIndex((p, k) => k > i && p.bar !== null);
-      const after = this.places[next];
-      if (after !== undefined) out.push({ from: this.time(place.t), to: this.time(after.t) });
-    });
-    return out;
+    return cuts(this.places).map(([from, to]) => ({ from: this.time(from), to: this.time(to) }));
   }
 }

@@ -33,6 +33,12 @@ export class Spark {
     });
   }
 
+  /** Forgets the course. */
+  clear(): void {
+    this.times = [];
+    this.values = [];
+  }
+
   /** Adds a price at a time in seconds. Late ones and non-numbers are ignored. */
   push(seconds: number, value: number): void {
     if (!Number.isFinite(seconds) || !Number.isFinite(value)) return;

@@ -78,6 +78,17 @@ export class Candles {
     return fresh.length;
   }
 
+  /** Puts newer bars behind; those that are here already give way to them. */
+  append(newer: readonly Bar[]): void {
+    const all = normalise([...this.bars, ...newer]);
+    this.bars.splice(0, this.bars.length, ...all);
+  }
+
+  /** Drops the newest bars beyond the oldest `keep`. Returns whether there were any. */
+  trimNewest(keep: number): boolean {
+    return this.bars.splice(keep).length > 0;
+  }
+
   /** Drops the oldest bars beyond the newest `keep`, so that memory stays bounded. Returns whether there were any. */
   trim(keep: number): boolean {
     return this.bars.splice(0, Math.max(0, this.bars.length - keep)).length > 0;

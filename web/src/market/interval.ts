@@ -25,6 +25,9 @@ export const automatic: readonly [Interval, ...Interval[]] = [
   intervals[0],
 ];
 
+/** The interval of days. */
+export const day: Interval = intervals[6];
+
 /** The interval of that short name, upper or lower case; null when there is none. */
 export function intervalOf(id: string): Interval | null {
   return intervals.find((i) => i.id.toLowerCase() === id.toLowerCase()) ?? null;

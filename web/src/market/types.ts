@@ -85,3 +85,63 @@ export interface FeedInfo {
   /** `SIM` for a simulated market, else empty or the operator's own word. */
   readonly label: string;
 }
+
+/** What is known of a second: we were there, or how else we know, or that we do not. */
+export type Cover = 'live' | 'backfilled' | 'imported' | 'quiet' | 'closed' | 'blind';
+
+/** A stretch of time, in UTC seconds with a fraction, of which the same is known. */
+export interface Covered {
+  readonly from: number;
+  readonly to: number;
+  readonly state: Cover;
+}
+
+/** A trade that did not count for all of a bar: for what it did not, and why. */
+export interface LeftOut {
+  readonly trade: Trade;
+  readonly of: readonly string[];
+  readonly why: string;
+}
+
+/** A figure of a bar before and after something changed it; null where there was none. */
+export interface Changed {
+  readonly what: string;
+  readonly before: Decimal | null;
+  readonly after: Decimal | null;
+}
+
+/** A trade that came after its bar had closed, and what it changed. */
+export interface Revision {
+  readonly seq: number;
+  readonly time: Instant | null;
+  readonly received: Instant | null;
+  readonly price: Decimal | null;
+  readonly size: Decimal | null;
+  readonly changes: readonly Changed[];
+}
+
+/** What a bar was made from. Parts that the server did not say are null or empty. */
+export interface Receipt {
+  readonly bar: Bar | null;
+  /** Whether the bar has closed. */
+  readonly final: boolean;
+  /** Whether it came as a bar, without the trades that made it. */
+  readonly imported: boolean;
+  readonly open: Trade | null;
+  readonly high: Trade | null;
+  readonly low: Trade | null;
+  readonly close: Trade | null;
+  /** How many trades make its volume, and the first and last of their numbers. */
+  readonly count: number | null;
+  readonly first: number | null;
+  readonly last: number | null;
+  readonly leftOut: readonly LeftOut[];
+  /** How many were left out in all; the list may be shorter. */
+  readonly leftOutCount: number;
+  readonly revisions: readonly Revision[];
+  /** How many trades came late in all. */
+  readonly lateCount: number;
+  /** Whether the trades make the very bar that is stored; null when that is not known. */
+  readonly matches: boolean | null;
+  readonly coverage: readonly Covered[];
+}

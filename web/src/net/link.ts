@@ -2,7 +2,7 @@ import type { Backoff } from './backoff.ts';
 import { usual, wait } from './backoff.ts';
 import type { Event, Resume } from './resume.ts';
 import { idle, step } from './resume.ts';
-import type { Message, Subscription } from './wire.ts';
+import type { Control, Message, Subscription } from './wire.ts';
 import { readFrame, subscribe } from './wire.ts';
 
 /** Who listens to a link. Called in tape order; must not throw. */
@@ -28,6 +28,8 @@ export interface LinkOptions {
   readonly dial: () => Line;
   readonly want: Subscription;
   readonly owner: LinkOwner;
+  /** What is said right after each subscribing; asked anew each time. */
+  readonly opening?: () => readonly Control[];
   readonly backoff?: Backoff;
   readonly random?: () => number;
   /**
@@ -78,6 +80,12 @@ export class Link {
     this.handle({ type: 'due' });
   }
 
+  /** Tells the server something, if it is there to hear it; `opening` is what counts after a reconnect. */
+  say(...controls: readonly Control[]): void {
+    if (this.state.phase !== 'joining' && this.state.phase !== 'live') return;
+    for (const control of controls) this.line?.send(JSON.stringify(control));
+  }
+
   /** Says that the owner found a hole: leave, and have it load history anew. */
   lost(why: string): void {
     this.handle({ type: 'lost', why });
@@ -95,6 +103,9 @@ export class Link {
           break;
         case 'subscribe':
           this.line?.send(subscribe(this.options.want, state.cursor));
+          for (const control of this.options.opening?.() ?? []) {
+            this.line?.send(JSON.stringify(control));
+          }
           break;
         case 'hang up':
           this.hangUp();
@@ -142,7 +153,9 @@ export class Link {
       if (message.type === 'subscription') this.handle({ type: 'joined' });
       if (message.type === 'error') {
         const why = message.message || `error ${String(message.code)}`;
-        this.handle({ type: message.code === tooOld ? 'lost' : 'refused', why });
+        // To load history anew does not help a moment that cannot be played.
+        const lost = message.code === tooOld && this.options.want.played !== true;
+        this.handle({ type: lost ? 'lost' : 'refused', why });
       }
     }
     // A refusal above, or the owner below, may have ended this line; what it

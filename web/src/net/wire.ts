@@ -1,3 +1,5 @@
+import type { Clock, Speed } from '../market/clock.ts';
+import { speedOf } from '../market/clock.ts';
 import type { Exact, ExactObject } from '../market/exact.ts';
 import { readExact } from '../market/exact.ts';
 import type { Instant } from '../market/instant.ts';
@@ -23,6 +25,7 @@ export type Message =
     }
   | { readonly type: 'gap'; readonly gap: Gap }
   | { readonly type: 'heartbeat'; readonly time: Instant | null }
+  | { readonly type: 'clock'; readonly clock: Clock }
   | { readonly type: 'success'; readonly message: string }
   | { readonly type: 'subscription' }
   | { readonly type: 'error'; readonly code: number; readonly message: string }
@@ -45,7 +48,15 @@ export interface Subscription {
   readonly mode: 'every' | 'latest';
   /** For mode `latest`: the shortest time between two frames, such as `50ms`. */
   readonly every?: string;
+  /** Whether the stream plays the past; its place is then told by the clock, not by cursors. */
+  readonly played?: boolean;
 }
+
+/** What a stream that plays the past can be told. */
+export type Control =
+  | { readonly action: 'pause' | 'resume' }
+  | { readonly action: 'speed'; readonly speed: Speed }
+  | { readonly action: 'step'; readonly ticks: number };
 
 /** The subscribe request. With a cursor the stream goes on from there, without hole or double. */
 export function subscribe(want: Subscription, cursor: string | null): string {
@@ -56,7 +67,7 @@ export function subscribe(want: Subscription, cursor: string | null): string {
     bars: [],
     mode: want.mode,
     ...(want.every === undefined ? {} : { every: want.every }),
-    ...(want.mode === 'every' ? { cursor: true } : {}),
+    ...(want.mode === 'every' && want.played !== true ? { cursor: true } : {}),
     ...(cursor === null ? {} : { from: { cursor } }),
   });
 }
@@ -86,6 +97,8 @@ function message(value: Exact): Message {
       return { type: 'gap', gap: gap(o) };
     case 'heartbeat':
       return { type: 'heartbeat', time: f.timeOrNull(o, 't') };
+    case 'clock':
+      return { type: 'clock', clock: clock(o) };
     case 'success':
       return { type: 'success', message: f.textOr(o, 'msg', '') };
     case 'subscription':
@@ -95,6 +108,17 @@ function message(value: Exact): Message {
     default:
       return { type: 'other', name };
   }
+}
+
+function clock(o: ExactObject): Clock {
+  return {
+    time: f.time(o, 't'),
+    speed: speedOf(f.textOr(o, 'speed', '1')) ?? 1,
+    live: o['live'] === true,
+    // A server that does not say is one that plays.
+    playing: o['playing'] !== false,
+    ended: o['ended'] === true,
+  };
 }
 
 /** A trade of the stream; the REST API leaves out the symbol, which then is given. */

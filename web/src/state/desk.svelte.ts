@@ -1,3 +1,6 @@
+import { TimeLabels } from '../chart/labels.ts';
+import type { Clock, Speed, Stretch } from '../market/clock.ts';
+import type { Instant } from '../market/instant.ts';
 import type { Interval } from '../market/interval.ts';
 import { intervalOf, intervals } from '../market/interval.ts';
 import type { NumberStyle } from '../market/format.ts';
@@ -6,10 +9,12 @@ import type { Line } from '../net/link.ts';
 import type { Rest } from '../net/rest.ts';
 import type { Server } from '../net/urls.ts';
 import { Frame } from './frame.ts';
-import { LiveLine } from './live.svelte.ts';
+import { LiveLine, livePoints } from './live.svelte.ts';
+import { Coverage, ReceiptView } from './ledger.svelte.ts';
+import { Player } from './player.svelte.ts';
 import { Prefs } from './prefs.svelte.ts';
 import type { Route, View } from './route.ts';
-import { readRoute, writeRoute } from './route.ts';
+import { nowhere, readRoute, writeRoute } from './route.ts';
 import type { Row } from './row.svelte.ts';
 import { Session } from './session.svelte.ts';
 import { Watch } from './watch.svelte.ts';
@@ -18,6 +23,7 @@ export interface DeskOptions {
   readonly server: Server;
   readonly rest: Rest;
   readonly dial: () => Line;
+  readonly dialAt: (from: Instant, speed: Speed) => Line;
   readonly style: NumberStyle;
   readonly storage: Storage | null;
 }
@@ -27,23 +33,34 @@ export class Desk {
   readonly prefs: Prefs;
   readonly watch: Watch;
   readonly session: Session;
+  readonly player: Player;
+  readonly coverage: Coverage;
   readonly frame = new Frame();
   readonly style: NumberStyle;
-  route = $state.raw<Route>({ symbol: null, interval: null, view: null });
+  route = $state.raw<Route>(nowhere);
   row = $state.raw<Row | null>(null);
 
   private readonly options: DeskOptions;
   private asked: Interval | null = null;
+  /** The symbol whose history was measured. */
+  private measured = '';
   private title = 'Tapedeck';
   private titleTimer: ReturnType<typeof setInterval> | undefined;
 
   constructor(options: DeskOptions) {
     this.options = options;
-    const { rest, dial, style } = options;
+    const { rest, dial, dialAt, style } = options;
     this.style = style;
     this.prefs = new Prefs(options.storage);
     this.watch = new Watch({ rest, dial, frame: this.frame, style });
-    this.session = new Session({ rest, dial, frame: this.frame });
+    const { frame, watch } = this;
+    const onClock = (clock: Clock): void => {
+      this.player.hear(clock);
+    };
+    this.session = new Session({ rest, dial, dialAt, frame, onClock });
+    const { session } = this;
+    this.player = new Player({ rest, session, watch, onMove: this.moved });
+    this.coverage = new Coverage(rest);
   }
 
   get view(): View {
@@ -52,6 +69,11 @@ export class Desk {
 
   get interval(): Interval {
     return this.session.interval;
+  }
+
+  /** What the screen shows as now, in milliseconds since 1970. */
+  get now(): number {
+    return this.player.shown;
   }
 
   /** One word for the state of both streams. */
@@ -81,6 +103,7 @@ export class Desk {
     document.removeEventListener('visibilitychange', this.seen);
     clearInterval(this.titleTimer);
     this.watch.stop();
+    this.coverage.stop();
     this.session.close();
   }
 
@@ -102,6 +125,19 @@ export class Desk {
     return writeRoute({ ...this.route, symbol });
   }
 
+  /** Opens the receipt of the bar that opened at `t`, in UTC seconds. */
+  receipt(t: number): ReceiptView | null {
+    const { row, options, session, player } = this;
+    return row && new ReceiptView(options.rest, row.symbol, session.interval, t, player.at);
+  }
+
+  /** The address of a file with the bars, or the trades, of a stretch of time. */
+  file(what: 'bars' | 'trades', format: 'csv' | 'parquet', stretch: Stretch): string {
+    const interval = what === 'bars' ? this.interval : null;
+    const { symbol = '' } = this.row ?? {};
+    return this.options.rest.file(symbol, interval, format, stretch, this.player.at);
+  }
+
   /** The row that many places below (or above) the current one. */
   move(by: number): void {
     const { rows } = this.watch;
@@ -112,6 +148,18 @@ export class Desk {
 
   liveLine(symbol: string): LiveLine {
     return new LiveLine(this.options.server, this.options.rest, this.frame, symbol);
+  }
+
+  /** What the live line shows of a moment of the past: the last trades up to it. */
+  get pastLine(): Pick<LiveLine, 'phase' | 'problem' | 'points'> {
+    const { phase, problem, print } = this.session;
+    const points = print.trades
+      .slice(0, livePoints)
+      .map(({ seq: id, time, symbol, price }) => ({ id, time, symbol, price }))
+      .reverse();
+    if (phase === 'failed') return { phase, problem, points };
+    const ready = phase !== 'loading' || points.length > 0;
+    return { phase: ready ? 'ready' : 'loading', problem: '', points };
   }
 
   /** Called when the list arrived or grew: a symbol that was waited for may be there now. */
@@ -125,21 +173,36 @@ export class Desk {
     this.follow();
   }
 
+  private readonly moved = (how: 'push' | 'replace'): void => {
+    this.route = { ...this.route, ...this.player.address() };
+    const address = writeRoute(this.route);
+    if (address === location.hash) return;
+    if (how === 'push') history.pushState(null, '', address);
+    else history.replaceState(null, '', address);
+    this.retitle();
+  };
+
   private readonly follow = (): void => {
     const wanted = readRoute(location.hash);
+    const moved = this.player.follow(wanted);
     const { rows } = this.watch;
     const symbol = wanted.symbol ?? this.prefs.symbol;
     const row = this.watch.find(symbol) ?? (wanted.symbol === null ? (rows[0] ?? null) : null);
     const interval = wanted.interval === null ? null : intervalOf(wanted.interval);
     // Without a word on the interval the one that was chosen stays.
     const same = row === this.row && (interval === null || interval === this.asked);
-    this.route = { ...wanted, symbol: row?.symbol ?? wanted.symbol };
+    // A moment that is not over yet is the present.
+    const at = this.player.at === null ? null : wanted.at;
+    this.route = { ...wanted, symbol: row?.symbol ?? wanted.symbol, at };
     this.row = row;
+    if (row !== null && same && moved) this.session.seek(this.player.played);
     if (row === null || same) return;
+    if (row.symbol !== this.measured) void this.player.measure(row.symbol);
+    this.measured = row.symbol;
     this.prefs.symbol = row.symbol;
     this.prefs.save();
     this.asked = interval;
-    this.session.open(row, interval);
+    this.session.open(row, interval, this.player.played);
     this.retitle();
   };
 
@@ -160,8 +223,11 @@ export class Desk {
 
   private readonly retitle = (): void => {
     const { row } = this;
-    const title =
+    const { at } = this.player;
+    const price =
       row === null ? 'Tapedeck' : tabTitle(row.name, row.price, row.base, row.decimals, this.style);
+    const title =
+      at === null ? price : `Not live ${new TimeLabels(this.prefs.zone).clock(at.s)} · ${price}`;
     if (title !== this.title) document.title = title;
     this.title = title;
   };

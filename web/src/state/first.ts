@@ -1,3 +1,4 @@
+import type { Instant } from '../market/instant.ts';
 import type { Interval } from '../market/interval.ts';
 import { automatic } from '../market/interval.ts';
 import type { Bar } from '../market/types.ts';
@@ -22,20 +23,21 @@ export interface First {
   readonly answer: AsOf<BarPage>;
 }
 
-/** The newest bars of the wanted interval; with null, of the one that suits how much history there is. */
+/** The newest bars of the wanted interval, as of a moment or the present; with null, of the one that suits how much history there is. */
 export async function firstBars(
   rest: Rest,
   symbol: string,
   wanted: Interval | null,
+  at: Instant | null,
   signal: AbortSignal,
 ): Promise<First> {
   const [first, ...shorter] = wanted === null ? automatic : [wanted];
-  let best = { interval: first, answer: await rest.bars(symbol, first, page, null, signal) };
+  let best = { interval: first, answer: await rest.bars(symbol, first, page, null, at, signal) };
   const settled = age(best.answer.value.bars) >= young;
   for (const interval of shorter) {
     const { bars } = best.answer.value;
     if (bars.length >= enough) break;
-    const answer = await rest.bars(symbol, interval, page, null, signal);
+    const answer = await rest.bars(symbol, interval, page, null, at, signal);
     if (settled && answer.value.bars.length < bars.length * worthIt) break;
     best = { interval, answer };
   }

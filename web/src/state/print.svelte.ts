@@ -1,7 +1,7 @@
 import type { Trade } from '../market/types.ts';
 
 /** How many trades the list beside the chart holds. */
-export const printed = 40;
+export const printed = 50;
 
 /** The eye reads no list faster than this; milliseconds. */
 const pause = 120;
@@ -23,12 +23,22 @@ export class Print {
     this.stale = true;
   }
 
-  /** Adds a trade of the stream, unless history already had it. */
-  add(trade: Trade): void {
+  /**
+   * Adds a trade of the stream, unless history already had it. The past may be
+   * played by the times of its trades, which their numbers need not follow; there
+   * nothing came twice up to here.
+   */
+  add(trade: Trade, past = false): void {
     const newest = this.kept[0]?.seq ?? 0;
-    if (trade.seq > 0 && trade.seq <= newest) return;
+    if (!past && trade.seq > 0 && trade.seq <= newest) return;
     this.kept.unshift(trade);
     if (this.kept.length > printed) this.kept.pop();
+    this.stale = true;
+  }
+
+  /** Takes another list, newest first, in place of this one. */
+  replace(history: readonly Trade[]): void {
+    this.kept = history.slice(0, printed);
     this.stale = true;
   }
 

@@ -88,6 +88,24 @@ export class Row {
     if (info.quote !== null && this.bid === null) this.quote(info.quote.bid, info.quote.ask);
   }
 
+  /** Forgets what it knew, for another moment; what REST says of that comes next. */
+  forget(): void {
+    this.lastPrice = null;
+    this.lastTime = null;
+    this.bid = null;
+    this.ask = null;
+    this.drawnPrice = null;
+    this.flow = 'unknown';
+    this.spark.clear();
+    this.sparkAsked = false;
+  }
+
+  /** Takes what REST says of a later moment of the past, where no stream tells anything in between. */
+  follow(info: SymbolInfo): void {
+    this.bid = null;
+    this.learn(info);
+  }
+
   trade(p: Decimal, time: Instant): void {
     if (this.lastTime !== null && compareInstants(time, this.lastTime) < 0) return;
     this.lastPrice = p;

@@ -1,39 +1,27 @@
-import type { Span } from '../chart/breaks.ts';
-import { Candles, credible } from '../market/candles.ts';
-import { compareInstants, toMs } from '../market/instant.ts';
+import { credible } from '../market/candles.ts';
+import type { Clock, Speed } from '../market/clock.ts';
+import { skims, slowest } from '../market/clock.ts';
+import type { Instant } from '../market/instant.ts';
 import type { Interval } from '../market/interval.ts';
-import { automatic } from '../market/interval.ts';
-import type { Bar, Gap, Trade } from '../market/types.ts';
+import { automatic, day } from '../market/interval.ts';
+import type { Bar, Trade } from '../market/types.ts';
 import { usual, wait } from '../net/backoff.ts';
-import type { Line } from '../net/link.ts';
 import { Link } from '../net/link.ts';
-import type { BarPage } from '../net/answers.ts';
-import type { AsOf, Rest } from '../net/rest.ts';
 import type { Resume } from '../net/resume.ts';
 import { idle } from '../net/resume.ts';
 import type { Message } from '../net/wire.ts';
-import type { Frame } from './frame.ts';
+import type { ChartSink, Stroke, View } from './brush.ts';
+import { Brush } from './brush.ts';
 import { firstBars } from './first.ts';
+import { Gaps } from './gaps.svelte.ts';
+import { Pages } from './pages.ts';
+import type { Played, SessionOptions } from './played.ts';
+import { controls, newBars, wanted } from './played.ts';
 import { Print, printed } from './print.svelte.ts';
 import type { Row } from './row.svelte.ts';
+import { Settler } from './settler.ts';
 import type { Tally } from './tally.ts';
 import { Counter, nothingYet } from './tally.ts';
-
-/** What draws the bars; the session tells it what changed, at most once a frame. */
-export interface ChartSink {
-  open(bars: readonly Bar[], holes: readonly Span[], interval: number, decimals: number): void;
-  replace(bars: readonly Bar[], holes: readonly Span[]): void;
-  update(newest: readonly Bar[]): void;
-}
-
-export interface SessionOptions {
-  readonly rest: Rest;
-  readonly dial: () => Line;
-  readonly frame: Frame;
-  readonly now?: () => number;
-}
-
-const laterPage = 1000;
 
 /** Live bars after which the oldest ones are dropped; scrolling back fetches them again. */
 const mostAppended = 5_000;
@@ -41,13 +29,12 @@ const mostAppended = 5_000;
 /** After this long out of sight, loading anew is kinder than replaying what was missed. */
 const stayAway = 60_000;
 
-/** How long after a bar's end the server's own bar is asked for: late trades are in by then. */
-const settleAfter = 2_500;
-
 /**
  * The bars of the chart: history by REST, which tells the position on the tape
  * that it is good for, and from that position on every trade of the symbol, so
- * that history and live are one series without a seam.
+ * that history and live are one series without a seam. A moment of the past is
+ * shown in the same way: history as of that moment, and the trades from there on,
+ * at the pace of the player.
  */
 export class Session {
   phase = $state<'loading' | 'ready' | 'empty' | 'failed'>('loading');
@@ -58,56 +45,79 @@ export class Session {
   /** Rises when bars changed, for what shows them as text. */
   version = $state(0);
   readonly print = new Print();
-  gaps = $state.raw<readonly Gap[]>([]);
+  readonly gaps = new Gaps();
 
   private readonly options: SessionOptions;
-  private sink: ChartSink | null = null;
+  private readonly brush = new Brush();
   private row: Row | null = null;
-  private candles = new Candles(automatic[0], []);
-  /** Whether the server has older bars than these. */
-  private more = false;
+  private played: Played | null = null;
+  private pages: Pages;
   private appended = 0;
   private link: Link | null = null;
   private loading = new AbortController();
   private retry: ReturnType<typeof setTimeout> | undefined;
   private attempt = 0;
-  private settling: ReturnType<typeof setTimeout> | undefined;
-  private fetchingOlder = false;
+  private readonly settler = new Settler((bars) => {
+    if (this.interval.seconds === day.seconds) this.load(this.interval, 'place');
+    else void this.settle(bars);
+  });
+  private skimming = false;
   private hiddenAt: number | null = null;
 
-  private dirty: 'no' | 'newest' | 'all' | 'opened' = 'no';
-  private fresh = 0;
   private readonly counter = new Counter();
 
   constructor(options: SessionOptions) {
     this.options = options;
+    this.pages = this.noPages(automatic[0]);
   }
 
   get bars(): readonly Bar[] {
-    return this.candles.all;
-  }
-
-  get holes(): readonly Span[] {
-    return this.gaps.map((g) => ({ from: toMs(g.from) / 1000, to: toMs(g.to) / 1000 }));
+    return this.pages.bars;
   }
 
   /** Sets what draws; null takes it away. It is given what there is at once. */
   attach(sink: ChartSink | null): void {
-    this.sink = sink;
+    this.brush.attach(sink);
     if (sink !== null && this.phase !== 'loading') this.show('opened');
   }
 
   /** Shows another symbol or interval. Null chooses the interval by how much history there is. */
-  open(row: Row, interval: Interval | null): void {
-    if (row.symbol !== this.row?.symbol) {
-      this.gaps = [];
-      this.print.clear();
-    }
+  open(row: Row, interval: Interval | null, played: Played | null = null): void {
+    if (row.symbol !== this.row?.symbol) this.print.clear();
+    this.gaps.clear();
     this.row = row;
+    this.played = played;
     this.counter.reset();
     this.tally = nothingYet;
     this.attempt = 0;
+    this.pages = this.noPages(this.interval);
     this.load(interval);
+  }
+
+  /** Shows the same at another moment; null is the present. */
+  seek(played: Played | null): void {
+    this.played = played;
+    if (this.row === null) return;
+    this.gaps.clear();
+    this.counter.reset();
+    this.attempt = 0;
+    this.pages = this.noPages(this.interval);
+    this.load(this.interval, 'zoom');
+  }
+
+  /** Plays on, stands still, or changes the pace, from the moment where it is. */
+  pace(playing: boolean, speed: Speed): void {
+    const { played } = this;
+    if (played === null) return;
+    this.played = { ...played, playing, speed };
+    // So fast a play is another kind of stream.
+    if (skims(speed) !== skims(played.speed)) this.load(this.interval, 'place');
+    else this.link?.say(...controls(this.played, played.playing));
+  }
+
+  /** Goes on by one trade, while standing still. */
+  step(): void {
+    if (this.played?.playing === false) this.link?.say({ action: 'step', ticks: 1 });
   }
 
   /** Tries again at once, for the impatient. */
@@ -116,22 +126,20 @@ export class Session {
     this.link?.hurry();
   }
 
-  /** Fetches older bars, when there are any and none are on their way. */
-  async older(): Promise<void> {
-    const oldest = this.bars[0];
-    if (!this.more || this.fetchingOlder || oldest === undefined) return;
-    this.fetchingOlder = true;
-    try {
-      const { candles } = this;
-      const { value } = await this.fetchBars(laterPage, oldest.t);
-      if (candles !== this.candles) return;
-      this.more = value.more;
-      if (candles.prepend(value.bars) > 0) this.show('all');
-    } catch {
-      // Scrolling asks again.
-    } finally {
-      this.fetchingOlder = false;
-    }
+  /** Back to the newest bars, when they were let go of; false when they are here. */
+  home(): boolean {
+    if (this.pages.cut) this.load(this.interval);
+    return this.pages.cut;
+  }
+
+  /** Fetches the bars beyond an edge, when there are any and none are on their way. `shown` is how many fit the screen. */
+  async scroll(edge: 'older' | 'newer', shown: number): Promise<void> {
+    const { pages } = this;
+    const paged = await pages[edge](shown, this.played?.from ?? null);
+    if (pages !== this.pages || paged === 'nothing') return;
+    this.show('all');
+    // The end is where trades come in: join them by history and position, as when opening.
+    if (paged === 'end') this.load(this.interval, 'place');
   }
 
   /** The page went out of sight: stop listening; the cursor keeps the place. */
@@ -146,51 +154,55 @@ export class Session {
     this.hiddenAt = null;
     const cursor = this.link?.current.cursor ?? null;
     if (this.link === null) return;
-    if (away > stayAway || cursor === null) this.load(this.interval);
+    if (away > stayAway || cursor === null) this.load(this.interval, 'place');
     else this.link.start(cursor);
   }
 
   close(): void {
     this.loading.abort();
     clearTimeout(this.retry);
-    clearTimeout(this.settling);
-    this.settling = undefined;
+    this.settler.stop();
     this.link?.stop();
     this.link = null;
   }
 
-  private load(interval: Interval | null): void {
+  private load(interval: Interval | null, view: View = 'home'): void {
     const before = this.link?.current;
     this.close();
     this.print.restart();
     this.loading = new AbortController();
     this.phase = 'loading';
     this.problem = '';
+    this.brush.view = view;
     void this.fetch(interval, this.loading.signal, before);
   }
 
   private async fetch(
-    wanted: Interval | null,
+    asked: Interval | null,
     signal: AbortSignal,
     before: Resume | undefined,
   ): Promise<void> {
+    const { rest } = this.options;
+    const symbol = this.row?.symbol ?? '';
+    const at = this.played?.from ?? null;
     try {
-      void this.fetchPrint(signal);
-      const { interval, answer } = await firstBars(
-        this.options.rest,
-        this.row?.symbol ?? '',
-        wanted,
-        signal,
-      );
-      this.interval = interval;
+      const print = this.fetchPrint(symbol, at, signal);
+      const { interval, answer } = await firstBars(rest, symbol, asked, at, signal);
+      // What was told up to that moment has to be known before the play goes on from it.
+      if (at !== null) await print;
+      if (signal.aborted) return;
       this.attempt = 0;
-      this.candles = new Candles(this.interval, answer.value.bars);
-      this.more = answer.value.more;
+      const same = interval === this.interval && this.bars.length > 0;
+      this.pages =
+        same && this.brush.view === 'place'
+          ? this.pages.catchUp(answer.value)
+          : new Pages(rest, symbol, interval, answer.value, signal);
+      this.interval = interval;
       this.appended = 0;
       // What the stream gives is counted from where this history ends.
       this.counter.restart();
       this.phase = this.bars.length === 0 ? 'empty' : 'ready';
-      this.show('opened');
+      this.show(same && this.brush.view === 'place' ? 'all' : 'opened');
       this.follow(answer.cursor, before);
     } catch (error) {
       if (signal.aborted) return;
@@ -198,7 +210,7 @@ export class Session {
       this.problem = error instanceof Error ? error.message : String(error);
       this.retry = setTimeout(
         () => {
-          this.load(wanted);
+          this.load(asked);
         },
         wait(this.attempt++, usual, Math.random) + 500,
       );
@@ -206,26 +218,29 @@ export class Session {
   }
 
   /** The trades before the stream's first, for the list beside the chart. */
-  private async fetchPrint(signal: AbortSignal): Promise<void> {
-    if (this.row === null) return;
+  private async fetchPrint(symbol: string, at: Instant | null, signal: AbortSignal): Promise<void> {
     try {
-      this.print.seed(await this.options.rest.trades(this.row.symbol, printed, signal));
+      const trades = await this.options.rest.trades(symbol, printed, at, signal);
+      if (at === null) this.print.seed(trades);
+      else this.print.replace(trades);
+      this.counter.knows(trades);
       this.options.frame.mark(this.draw);
     } catch {
       // The list fills from the stream then.
     }
   }
 
-  private fetchBars(limit: number, before: number | null): Promise<AsOf<BarPage>> {
-    const { symbol = '' } = this.row ?? {};
-    return this.options.rest.bars(symbol, this.interval, limit, before, this.loading.signal);
-  }
-
   private follow(cursor: string | null, before: Resume | undefined): void {
-    const symbol = this.row?.symbol ?? '';
+    const { played } = this;
     this.link = new Link({
-      dial: this.options.dial,
-      want: { trades: [symbol], quotes: [], mode: 'every' },
+      dial: () => {
+        const { played: now } = this;
+        if (now === null) return this.options.dial();
+        return this.options.dialAt(now.from, now.playing ? now.speed : slowest);
+      },
+      want: wanted(this.row?.symbol ?? '', played),
+      // A stream of the past begins to play when it is subscribed to; it cannot be opened standing still.
+      opening: () => (this.played === null ? [] : controls(this.played, true)),
       owner: {
         onMessages: this.take,
         onState: (state) => {
@@ -240,39 +255,83 @@ export class Session {
         },
       },
     });
-    this.link.start(cursor);
+    this.link.start(played === null ? cursor : null);
   }
 
   private readonly take = (messages: readonly Message[]): void => {
+    const { link } = this;
+    const skimmed = this.played !== null && skims(this.played.speed);
     for (const message of messages) {
       if (message.type === 'trade') {
-        if (!this.fold(message.trade)) return;
-      } else if (message.type === 'gap') this.mark(message.gap);
+        if (!skimmed && !this.fold(message.trade)) return;
+      } else if (message.type === 'gap') {
+        if (!this.gaps.mark(message.gap, this.row)) continue;
+        // The bars of a time that was filled are asked for anew.
+        if (message.gap.filled) void this.settle(4);
+        this.show('all');
+      } else if (message.type === 'clock') this.hear(message.clock);
+      // Whoever hears may have gone somewhere else.
+      if (this.link !== link) return;
     }
   };
+
+  private hear(clock: Clock): void {
+    if (this.played === null) return;
+    this.played = { ...this.played, from: clock.time };
+    if (skims(this.played.speed)) void this.skim(clock.time);
+    this.options.onClock?.(clock);
+  }
+
+  /** Shows where a fast play has come to, by asking instead of folding trades. */
+  private async skim(at: Instant): Promise<void> {
+    if (this.skimming || this.row === null) return;
+    this.skimming = true;
+    const { signal } = this.loading;
+    try {
+      const { rest } = this.options;
+      const page = await newBars(
+        rest,
+        this.row.symbol,
+        this.interval,
+        this.bars.at(-1),
+        at,
+        signal,
+      );
+      await this.fetchPrint(this.row.symbol, at, signal);
+      if (signal.aborted || this.pages.cut) return;
+      const before = this.pages;
+      this.pages = before.catchUp(page);
+      this.show(this.pages === before ? 'all' : 'opened');
+    } catch {
+      // The next word of the clock asks again.
+    } finally {
+      this.skimming = false;
+    }
+  }
 
   /** Folds a trade in; false when a number is missing before it and history is loaded anew. */
   private fold(trade: Trade): boolean {
     if (trade.symbol !== this.row?.symbol) return true;
-    const verdict = this.counter.count(trade);
+    const past = this.played !== null;
+    const verdict = past ? this.counter.replayed(trade) : this.counter.count(trade);
     if (verdict === 'double') return true;
     if (verdict === 'hole') {
       this.link?.lost(`a trade before number ${String(trade.seq)} did not come`);
       return false;
     }
-    this.print.add(trade);
-    if (!credible(trade, this.row.label === 'REPLAY') || this.outsideSession()) return true;
-    const before = this.candles.newest;
-    const change = this.candles.apply(trade);
+    this.print.add(trade, past);
+    if (!credible(trade, past || this.row.label === 'REPLAY') || this.outsideSession()) return true;
+    // What the reader looks at is far from here; the newest bars are fetched when that comes back.
+    if (this.pages.cut) return true;
+    const { candles } = this.pages;
+    const before = candles.newest;
+    const change = candles.apply(trade);
     if (before === null) this.show('opened');
-    else if (change === 'revised' || (change === 'appended' && this.holeSince(before.t)))
+    else if (change === 'revised' || (change === 'appended' && this.gaps.since(before.t)))
       this.show('all');
-    else {
-      if (change === 'appended') this.fresh++;
-      this.show('newest');
-    }
+    else this.show('newest', change === 'appended');
     if (change === 'appended' && before !== null) {
-      this.settleSoon();
+      if (this.interval.seconds >= 60) this.settler.closed();
       this.trim();
     }
     return true;
@@ -282,77 +341,52 @@ export class Session {
   private trim(): void {
     if (++this.appended < mostAppended) return;
     this.appended = 0;
-    if (!this.candles.trim(mostAppended)) return;
-    this.more = true;
-    this.show('all');
+    if (this.pages.trim(mostAppended)) this.show('all');
   }
 
   /** Daily bars of listed stocks are made in the regular session only. */
   private outsideSession(): boolean {
     return (
-      this.interval.seconds === 86400 &&
+      this.interval.seconds === day.seconds &&
       this.row?.calendar === 'us-equity' &&
       this.row.state === 'closed'
     );
   }
 
-  private holeSince(t: number): boolean {
-    return this.holes.some((h) => h.to > t);
-  }
-
-  private mark(gap: Gap): void {
-    const { row } = this;
-    const mine =
-      gap.symbol === '*' ? gap.feed === '' || gap.feed === row?.feed : gap.symbol === row?.symbol;
-    if (!mine) return;
-    // What was filled is no hole any more; the bars of that time are asked for anew.
-    const others = this.gaps.filter((g) => compareInstants(g.from, gap.from) !== 0);
-    this.gaps = gap.filled ? others : [...others, gap];
-    if (gap.filled) void this.settle();
-    this.show('all');
-  }
-
-  /** When a bar has closed, the server's own bar of that time takes the place of ours. */
-  private settleSoon(): void {
-    if (this.interval.seconds < 60) return;
-    // A replay may close bars faster than this; then every pause settles the last few.
-    this.settling ??= setTimeout(() => {
-      this.settling = undefined;
-      if (this.interval.seconds === 86400) this.load(this.interval);
-      else void this.settle();
-    }, settleAfter);
-  }
-
-  private async settle(): Promise<void> {
-    const { candles } = this;
+  private async settle(bars: number): Promise<void> {
+    const { pages } = this;
     try {
-      const answer = await this.fetchBars(4, null);
-      if (candles === this.candles && candles.settle(answer.value.bars)) this.show('all');
+      const { rest } = this.options;
+      const { symbol = '' } = this.row ?? {};
+      const at = this.played?.from ?? null;
+      const { signal } = this.loading;
+      const answer = await rest.bars(symbol, this.interval, bars, null, at, signal);
+      if (pages === this.pages && pages.candles.settle(answer.value.bars)) this.show('all');
     } catch {
       // The next bar's end asks again.
     }
   }
 
-  private show(what: 'newest' | 'all' | 'opened'): void {
-    const rank = { no: 0, newest: 1, all: 2, opened: 3 } as const;
-    if (rank[what] > rank[this.dirty]) this.dirty = what;
+  private show(stroke: Stroke, fresh = false): void {
+    this.brush.mark(stroke, fresh);
     this.options.frame.mark(this.draw);
   }
 
   private readonly draw = (): void => {
-    const { dirty, fresh, sink } = this;
-    this.dirty = 'no';
-    this.fresh = 0;
-    const bars = this.bars;
+    const { bars } = this;
     if (this.phase === 'empty' && bars.length > 0) this.phase = 'ready';
-    if (dirty === 'opened' && this.phase !== 'loading') {
-      sink?.open(bars, this.holes, this.interval.seconds, this.row?.decimals ?? 2);
-    } else if (dirty === 'all') sink?.replace(bars, this.holes);
-    else if (dirty === 'newest') sink?.update(bars.slice(-1 - fresh));
-    this.tally = this.counter.tally(this.now());
+    const { seconds: interval } = this.interval;
+    const picture = { bars, holes: this.gaps.holes, interval, decimals: this.row?.decimals ?? 2 };
+    this.brush.draw(picture, this.phase === 'loading');
+    this.tally = this.counter.tally(this.played === null ? this.now() : null);
     this.version++;
     if (!this.print.draw(this.now())) this.options.frame.mark(this.draw);
   };
+
+  private noPages(interval: Interval): Pages {
+    const none = { bars: [], more: false };
+    return new Pages(this.options.rest, '', interval, none, this.loading.signal);
+  }
 
   private now(): number {
     return (this.options.now ?? Date.now)();

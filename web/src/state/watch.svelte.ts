@@ -1,6 +1,6 @@
 import type { NumberStyle } from '../market/format.ts';
 import type { Instant } from '../market/instant.ts';
-import { toMs } from '../market/instant.ts';
+import { compareInstants, toMs } from '../market/instant.ts';
 import { automatic } from '../market/interval.ts';
 import { toNumber } from '../market/decimal.ts';
 import type { FeedInfo } from '../market/types.ts';
@@ -25,6 +25,9 @@ export interface WatchOptions {
 const symbolsEvery = 60_000;
 const feedsEvery = 5_000;
 
+/** How often the list of a moment that moves is asked for, in milliseconds, at the most. */
+const pastEvery = 250;
+
 /** Sparklines that are fetched at once; the rest wait, so that the chart is not held up. */
 const sparksAtOnce = 3;
 
@@ -33,6 +36,10 @@ const sparksAtOnce = 3;
  * `latest`, which gives at most one trade and quote a symbol per interval however
  * busy the market is. The chart has another stream in mode `every`; the two cannot
  * share one because mode and cursor belong to the connection.
+ *
+ * In the past there is no stream for it: the list is asked for as of the moment that
+ * the chart's clock shows, as often as that is answered, so that both always show
+ * the same moment.
  */
 export class Watch {
   rows = $state.raw<readonly Row[]>([]);
@@ -53,6 +60,13 @@ export class Watch {
   private link: Link | null = null;
   private loading: Promise<void> | null = null;
   private sparksRunning = 0;
+  /** The moment shown; null for the present. */
+  private moment: Instant | null = null;
+  /** Rises with every jump in time; answers to questions from before it do not count. */
+  private jumps = 0;
+  private pace = '50ms';
+  private asked: Instant | null = null;
+  private asking: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: WatchOptions) {
     this.options = options;
@@ -63,19 +77,68 @@ export class Watch {
     void this.load();
     void this.loadFeeds();
     this.join('50ms');
-    this.timers.push(setInterval(() => void this.load(), symbolsEvery));
+    this.timers.push(
+      setInterval(() => {
+        if (this.moment === null) void this.load();
+      }, symbolsEvery),
+    );
     this.timers.push(setInterval(() => void this.loadFeeds(), feedsEvery));
     this.timers.push(setInterval(this.second, 1000));
   }
 
   stop(): void {
     for (const timer of this.timers) clearInterval(timer);
+    clearTimeout(this.asking);
     this.link?.stop();
+  }
+
+  /** Shows another moment, or with null the present. */
+  rewind(moment: Instant | null): void {
+    const back = this.moment !== null && moment === null;
+    this.moment = moment;
+    this.jumps++;
+    this.loading = null;
+    clearTimeout(this.asking);
+    this.asking = undefined;
+    for (const row of this.rows) {
+      row.forget();
+      this.changed.add(row);
+    }
+    if (moment !== null) {
+      this.link?.stop();
+      this.asked = moment;
+    } else if (back) this.join(this.pace);
+    const { jumps } = this;
+    void this.load().finally(() => {
+      // The clock may have moved on in the meantime.
+      if (jumps === this.jumps && this.moment !== null) this.advance(this.moment);
+    });
+  }
+
+  /** The clock of the past moved on. */
+  advance(moment: Instant): void {
+    if (this.moment === null) return;
+    this.moment = moment;
+    if (this.asking !== undefined || this.loading !== null) return;
+    if (this.asked !== null && compareInstants(moment, this.asked) === 0) return;
+    this.asked = moment;
+    const began = this.now();
+    void this.load().finally(() => {
+      // A server that takes its time is asked less often.
+      const pause = Math.max(pastEvery, 2 * (this.now() - began));
+      clearTimeout(this.asking);
+      this.asking = setTimeout(() => {
+        this.asking = undefined;
+        if (this.moment !== null) this.advance(this.moment);
+      }, pause);
+    });
   }
 
   /** Joins the stream anew at another pace: slow while nobody looks, to spare both ends. */
   join(every: string): void {
+    this.pace = every;
     this.link?.stop();
+    if (this.moment !== null) return;
     this.link = new Link({
       dial: this.options.dial,
       want: { trades: ['*'], quotes: ['*'], mode: 'latest', every },
@@ -119,25 +182,29 @@ export class Watch {
 
   /** Loads the symbols; calls while it runs share its result. */
   load(): Promise<void> {
-    this.loading ??= this.loadSymbols().finally(() => {
-      this.loading = null;
+    if (this.loading !== null) return this.loading;
+    const loading = this.loadSymbols(this.moment, this.jumps).finally(() => {
+      if (this.loading === loading) this.loading = null;
     });
-    return this.loading;
+    this.loading = loading;
+    return loading;
   }
 
-  private async loadSymbols(): Promise<void> {
+  private async loadSymbols(at: Instant | null, jumps: number): Promise<void> {
     try {
-      const { value } = await this.options.rest.symbols();
+      const { value } = await this.options.rest.symbols(at);
+      if (jumps !== this.jumps) return;
       let grown = false;
       for (const info of value) {
         const row = this.bySymbol.get(info.symbol);
-        if (row) row.learn(info);
+        if (row && at !== null) row.follow(info);
+        else if (row) row.learn(info);
         else {
           this.bySymbol.set(info.symbol, new Row(info));
           grown = true;
         }
       }
-      if (grown) this.rows = value.flatMap((info) => this.bySymbol.get(info.symbol) ?? []);
+      if (grown) this.rows = this.sorted(value.map((info) => info.symbol));
       for (const row of this.rows) this.changed.add(row);
       this.phase = 'ready';
       this.problem = '';
@@ -145,11 +212,19 @@ export class Watch {
       this.options.frame.mark(this.draw);
       this.fetchSparks();
     } catch (error) {
+      if (jumps !== this.jumps) return;
       this.problem = error instanceof Error ? error.message : String(error);
       if (this.rows.length > 0) return;
       this.phase = 'failed';
       setTimeout(() => void this.load(), 2000);
     }
+  }
+
+  /** The rows in the server's order; those of symbols that did not exist yet at a moment of the past come last. */
+  private sorted(symbols: readonly string[]): Row[] {
+    const named = new Set(symbols);
+    const rest = [...this.bySymbol.keys()].filter((symbol) => !named.has(symbol));
+    return [...symbols, ...rest].flatMap((symbol) => this.bySymbol.get(symbol) ?? []);
   }
 
   private async loadFeeds(): Promise<void> {
@@ -217,7 +292,7 @@ export class Watch {
   }
 
   private readonly draw = (): void => {
-    const now = this.now();
+    const now = this.shownNow();
     for (let i = this.shownFrom; i < Math.min(this.shownTo, this.rows.length); i++) {
       const row = this.rows[i];
       if (row && this.changed.delete(row)) row.draw(this.options.style, now);
@@ -226,7 +301,7 @@ export class Watch {
   };
 
   private readonly second = (): void => {
-    const now = this.now();
+    const now = this.shownNow();
     for (const row of this.rows.slice(this.shownFrom, this.shownTo)) row.grow(now);
   };
 
@@ -247,7 +322,9 @@ export class Watch {
   private async fetchSpark(row: Row): Promise<void> {
     try {
       for (const interval of automatic) {
-        const { value } = await this.options.rest.bars(row.symbol, interval, 90, null);
+        const { moment, jumps } = this;
+        const { value } = await this.options.rest.bars(row.symbol, interval, 90, null, moment);
+        if (jumps !== this.jumps) return;
         if (value.bars.length < 30 && interval.seconds > 1) continue;
         const bars = [...value.bars].sort((a, b) => a.t - b.t);
         row.spark.seed(
@@ -261,6 +338,11 @@ export class Watch {
     } catch {
       row.sparkAsked = false; // Tried again when the row is next shown.
     }
+  }
+
+  /** What ages are counted to. */
+  private shownNow(): number {
+    return this.moment === null ? this.now() : toMs(this.moment);
   }
 
   private now(): number {

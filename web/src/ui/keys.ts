@@ -11,7 +11,14 @@ export type Command =
   | { readonly do: 'interval'; readonly interval: Interval }
   | { readonly do: 'view'; readonly view: View }
   | { readonly do: 'reset' }
-  | { readonly do: 'zone' };
+  | { readonly do: 'zone' }
+  | { readonly do: 'play' }
+  | { readonly do: 'step' }
+  | { readonly do: 'pace'; readonly by: 1 | -1 }
+  | { readonly do: 'go' }
+  | { readonly do: 'present' }
+  | { readonly do: 'point'; readonly by: number }
+  | { readonly do: 'receipt' };
 
 /** The parts of a keyboard event that decide. */
 export interface Key {
@@ -46,6 +53,25 @@ export function commandOf({ key, code, alt, shift }: Key): Command | null {
       return { do: 'view', view: 'live' };
     case 'u':
       return { do: 'zone' };
+    case ' ':
+      return { do: 'play' };
+    case '.':
+      return { do: 'step' };
+    case '-':
+      return { do: 'pace', by: -1 };
+    case '+':
+    case '=':
+      return { do: 'pace', by: 1 };
+    case 'g':
+      return { do: 'go' };
+    case 'Escape':
+      return { do: 'present' };
+    case '[':
+      return { do: 'point', by: -1 };
+    case ']':
+      return { do: 'point', by: 1 };
+    case 'Enter':
+      return { do: 'receipt' };
   }
   const interval = /^[1-9]$/.test(key) ? intervals[Number(key) - 1] : undefined;
   return interval === undefined ? null : { do: 'interval', interval };
@@ -62,6 +88,12 @@ export const sheet: readonly (readonly [keys: readonly string[], what: string])[
   [['v'], 'Live line: the last 50 trades'],
   [['Alt', 'R'], 'Reset the chart'],
   [['u'], 'Local time or UTC'],
+  [['Space'], 'Pause here; play on from there'],
+  [['.'], 'Next trade, while paused'],
+  [['−', '+'], 'Play slower, faster'],
+  [['g'], 'Go to a moment'],
+  [['Esc'], 'Close what is open, else back to live'],
+  [['[', ']'], 'Point at the previous, next bar'],
+  [['Enter'], 'Receipt of that bar: what made it'],
   [['?'], 'This sheet'],
-  [['Esc'], 'Close what is open'],
 ];

@@ -1,6 +1,7 @@
 /** Browser tests of what a real server does too seldom to wait for. */
 import { startFake } from '../fake/server.mjs';
 import { chartOf, equal, liveChart, ok, until } from './harness.mjs';
+import { pastTests } from './past.mjs';
 
 /** A test with a fake server that ends with it. */
 function withFake(name, options, run) {
@@ -238,4 +239,6 @@ export const fakeTests = [
     unbroken(chart);
     equal(chart.stream.reloads, 0, 'reloads');
   }),
+
+  ...pastTests(withFake),
 ];

@@ -177,7 +177,7 @@ export function chartOf(page) {
       phase: session.phase,
       interval: session.interval.id,
       bars: session.bars.map(({ t, o, h, l, c, v, n }) => ({ t, o, h, l, c, v, n })),
-      holes: session.holes,
+      holes: session.gaps.holes,
       tally: { ...session.tally },
       stream: { ...session.connection },
       watch: { ...watch.connection },

@@ -8,6 +8,8 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { coverage, receipt } from './ledger.mjs';
+import { Play } from './play.mjs';
 import { accept } from './socket.mjs';
 
 const dist = fileURLToPath(new URL('../../dist', import.meta.url));
@@ -23,7 +25,15 @@ const kinds = {
   '.svg': 'image/svg+xml',
 };
 
-const lengths = { '1Sec': 1, '5Sec': 5, '1Min': 60, '5Min': 300, '1Hour': 3600, '1Day': 86400 };
+const lengths = {
+  '1Sec': 1,
+  '5Sec': 5,
+  '1Min': 60,
+  '5Min': 300,
+  '15Min': 900,
+  '1Hour': 3600,
+  '1Day': 86400,
+};
 
 /** Starts the fake. `names` are its symbols; `history` the seconds of trades made up beforehand. */
 export async function startFake({
@@ -58,6 +68,9 @@ class Fake {
     this.entries = [];
     this.clients = new Set();
     this.quiet = false;
+    /** What clients asked for, on streams and by REST, for tests to look at. */
+    this.asked = [];
+    this.reads = [];
     this.refuse = false;
     this.random = seeded(7);
     this.symbols = new Map(
@@ -102,6 +115,13 @@ class Fake {
     for (const client of this.clients) this.feed(client);
   }
 
+  /** The trades of a symbol that were known at a moment, oldest first. */
+  known(symbol, at = Infinity) {
+    return this.entries.filter(
+      (e) => e.T === 't' && e.S === symbol && (at === Infinity || Date.parse(e.r) <= at),
+    );
+  }
+
   say(message) {
     for (const client of this.clients)
       client.line.send(typeof message === 'string' ? message : json([message]));
@@ -114,12 +134,16 @@ class Fake {
   upgrade(request, socket) {
     const url = new URL(request.url, 'http://x');
     if (this.refuse) return socket.destroy();
-    const client = { at: this.entries.length, want: null, latest: false };
+    const client = { at: this.entries.length, want: null, latest: false, play: null };
+    if (url.searchParams.has('from')) client.play = new Play(this, client, url.searchParams);
     client.line = accept(
       request,
       socket,
       (text) => this.hear(client, text),
-      () => this.clients.delete(client),
+      () => {
+        this.clients.delete(client);
+        client.play?.end();
+      },
     );
     if (url.pathname.endsWith('/ws/prices')) {
       client.prices = url.searchParams.get('symbol');
@@ -131,7 +155,12 @@ class Fake {
 
   hear(client, text) {
     const ask = JSON.parse(text);
-    if (ask.action !== 'subscribe') return;
+    this.asked.push(ask);
+    if (ask.action !== 'subscribe') {
+      if (client.play !== null) client.play.obey(ask);
+      else client.line.send(json([{ T: 'error', code: 400, msg: 'not playing' }]));
+      return;
+    }
     const from = ask.from?.cursor;
     if (from !== undefined) {
       const [epoch, at] = from.split(':');
@@ -145,10 +174,12 @@ class Fake {
     client.latest = ask.mode === 'latest';
     this.clients.add(client);
     client.line.send(json([{ T: 'subscription', trades: ask.trades }]));
-    this.feed(client);
+    if (client.play !== null) client.play.start();
+    else this.feed(client);
   }
 
   feed(client) {
+    if (client.play !== null) return;
     const due = this.entries.slice(client.at);
     client.at = this.entries.length;
     if (client.prices !== undefined) {
@@ -165,10 +196,9 @@ class Fake {
     client.line.send(json([...mine, ...cursor]));
   }
 
-  bars(symbol, length) {
+  bars(symbol, length, at) {
     const bars = new Map();
-    for (const e of this.entries) {
-      if (e.T !== 't' || e.S !== symbol) continue;
+    for (const e of this.known(symbol, at)) {
       const t = Math.floor(Date.parse(e.t) / 1000 / length) * length;
       const bar = bars.get(t);
       if (!bar) bars.set(t, { t, o: e.p, h: e.p, l: e.p, c: e.p, v: e.s, n: 1 });
@@ -191,6 +221,10 @@ class Fake {
       response.end(body);
     };
     const path = decodeURIComponent(url.pathname);
+    const text = url.searchParams.get('at');
+    const at = text === null ? Infinity : Date.parse(text);
+    const ascending = url.searchParams.get('sort') === 'asc';
+    this.reads.push({ path, at: text });
     const trades = /^\/v2\/stocks\/([^/]+)\/trades$/.exec(path);
     const bars = /^\/v2\/stocks\/([^/]+)\/bars$/.exec(path);
     if (this.broken && (path.startsWith('/v1') || path.startsWith('/v2'))) {
@@ -199,8 +233,8 @@ class Fake {
       response.end('{"title":"Not ready","detail":"the store is still opening"}');
     } else if (path === '/v1/symbols') {
       const rows = [...this.symbols.values()].map((s) => {
-        const last = this.entries.findLast((e) => e.S === s.symbol && e.T === 't');
-        const first = this.entries.find((e) => e.S === s.symbol && e.T === 't');
+        const mine = this.known(s.symbol, at);
+        const [first, last] = [mine[0], mine.at(-1)];
         return (
           `{"symbol":"${s.symbol}","venue":"SIM","name":"${s.name}","feed":"sim","state":"${s.state}",` +
           `"calendar":"24x7","decimals":2,"last":${last ? `{"p":${last.p},"s":${last.s},"t":"${last.t}"}` : null},` +
@@ -213,9 +247,13 @@ class Fake {
         `{"feeds":[{"name":"sim","url":"sim://","state":"${this.trouble ? 'down' : 'live'}","error":"${this.trouble ?? ''}","rate":20.1,"lastTick":null,"latency":0.0004,"symbols":4,"label":"SIM"}]}`,
       );
     } else if (bars) {
-      const all = this.bars(bars[1], lengths[url.searchParams.get('timeframe')]);
+      const start = Date.parse(url.searchParams.get('start')) / 1000;
       const end = Date.parse(url.searchParams.get('end') ?? '2100-01-01T00:00:00Z') / 1000;
-      const from = (all.findIndex((b) => b.t <= end) + all.length + 1) % (all.length + 1);
+      const all = this.bars(bars[1], lengths[url.searchParams.get('timeframe')], at).filter(
+        (b) => b.t >= start && b.t <= end,
+      );
+      if (ascending) all.reverse();
+      const from = 0;
       const limit = Number(url.searchParams.get('limit'));
       const rows = all
         .slice(from, from + limit)
@@ -226,8 +264,9 @@ class Fake {
       const next = from + limit < all.length ? '"more"' : 'null';
       send(`{"bars":[${rows.join(',')}],"symbol":"${bars[1]}","next_page_token":${next}}`);
     } else if (trades) {
-      const rows = this.entries.filter((e) => e.T === 't' && e.S === trades[1]);
-      const newest = rows.slice(-Number(url.searchParams.get('limit'))).reverse();
+      const rows = this.known(trades[1], at);
+      const limit = Number(url.searchParams.get('limit'));
+      const newest = ascending ? rows.slice(0, limit) : rows.slice(-limit).reverse();
       send(`{"trades":${json(newest)},"symbol":"${trades[1]}","next_page_token":null}`);
     } else if (path === '/history') {
       const rows = this.entries.filter(
@@ -237,7 +276,9 @@ class Fake {
       send(
         `[${newest.map((e) => `{"id":${e.seq},"timestamp":"${e.t}","symbol":"${e.S}","price":${e.p}}`).join(',')}]`,
       );
-    } else await this.page(path, response);
+    } else if (path === '/v1/coverage') send(JSON.stringify(coverage(this, url.searchParams)));
+    else if (path === '/v1/receipt') send(json(receipt(this, url.searchParams, lengths)));
+    else await this.page(path, response);
   }
 
   async page(path, response) {
@@ -255,7 +296,7 @@ class Fake {
 }
 
 /** JSON in which the price texts are numbers with exactly those digits. */
-function json(messages) {
+export function json(messages) {
   return JSON.stringify(messages).replace(/"p":"([0-9.]+)"/g, '"p":$1');
 }
 

@@ -1,116 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Decimal } from '../../src/market/decimal.ts';
-import type { Interval } from '../../src/market/interval.ts';
-import { intervalOf } from '../../src/market/interval.ts';
-import type { Bar } from '../../src/market/types.ts';
-import type { BarPage } from '../../src/net/answers.ts';
-import type { Line } from '../../src/net/link.ts';
-import type { AsOf, Rest } from '../../src/net/rest.ts';
-import type { Frame } from '../../src/state/frame.ts';
-import type { Row } from '../../src/state/row.svelte.ts';
-import type { ChartSink } from '../../src/state/session.svelte.ts';
-import { Session } from '../../src/state/session.svelte.ts';
-
-const minute = intervalOf('1m') as Interval;
-const start = Date.parse('2026-11-23T10:00:00Z') / 1000;
-
-function bar(at: number, close: string, n = 1): Bar {
-  const p = close as Decimal;
-  return { t: start + at * 60, o: p, h: p, l: p, c: p, v: String(n) as Decimal, n, gappy: false };
-}
-
-/** A server of which the test says what it answers next. */
-class Server {
-  answers: AsOf<BarPage>[] = [];
-  asked: { limit: number; before: number | null }[] = [];
-  lines: FakeLine[] = [];
-
-  readonly rest = {
-    bars: (_: string, __: Interval, limit: number, before: number | null) => {
-      this.asked.push({ limit, before });
-      const answer = this.answers.shift();
-      return answer ? Promise.resolve(answer) : Promise.reject(new Error('no answer'));
-    },
-    trades: () => Promise.resolve([]),
-  } as unknown as Rest;
-
-  get line(): FakeLine {
-    return this.lines.at(-1) as FakeLine;
-  }
-}
-
-class FakeLine implements Line {
-  onopen: (() => void) | null = null;
-  onclose: (() => void) | null = null;
-  onmessage: ((event: { readonly data: unknown }) => void) | null = null;
-  sent: string[] = [];
-  send(text: string): void {
-    this.sent.push(text);
-  }
-  close(): void {
-    this.onclose = null;
-  }
-  say(...messages: object[]): void {
-    this.onmessage?.({ data: JSON.stringify(messages) });
-  }
-  join(): void {
-    this.onopen?.();
-    this.say({ T: 'subscription' });
-  }
-}
-
-/** A trade of the stream: its number, the minute it falls into, its price. */
-const tick = (seq: number, at: number, price: number): object => ({
-  T: 't',
-  S: 'SIM:A',
-  p: price,
-  s: 1,
-  t: new Date((start + at * 60) * 1000).toISOString(),
-  seq,
-});
-
-const row = {
-  symbol: 'SIM:A',
-  feed: 'sim',
-  calendar: '24x7',
-  state: 'live',
-  decimals: 2,
-} as unknown as Row;
-
-function setUp(...answers: AsOf<BarPage>[]) {
-  const server = new Server();
-  server.answers = answers;
-  const drawn: string[] = [];
-  const sink: ChartSink = {
-    open: (bars) => drawn.push(`open ${String(bars.length)}`),
-    replace: (bars) => drawn.push(`replace ${String(bars.length)}`),
-    update: (bars) => drawn.push(`update ${String(bars.length)}`),
-  };
-  const tasks = new Set<() => void>();
-  const session = new Session({
-    rest: server.rest,
-    dial: () => {
-      const line = new FakeLine();
-      server.lines.push(line);
-      return line;
-    },
-    frame: { mark: (task: () => void) => tasks.add(task) } as unknown as Frame,
-    now: () => Date.now(),
-  });
-  session.attach(sink);
-  session.open(row, minute);
-  const frame = (): void => {
-    const due = [...tasks];
-    tasks.clear();
-    for (const task of due) task();
-  };
-  return { server, session, drawn, frame };
-}
-
-const page = (bars: Bar[], cursor: string | null, more = false): AsOf<BarPage> => ({
-  value: { bars, more },
-  cursor,
-});
+import { bar, page, setUp, start, tick } from './session-kit.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -193,8 +82,8 @@ describe('Session', () => {
       page([bar(4, '4'), bar(3, '3')], 'c'),
     );
     await vi.advanceTimersByTimeAsync(0);
-    await Promise.all([session.older(), session.older()]);
-    await session.older();
+    await Promise.all([session.scroll('older', 100), session.scroll('older', 100)]);
+    await session.scroll('older', 100);
     expect(server.asked.map((a) => a.before)).toEqual([null, start + 300]);
     expect(session.bars.map((b) => b.c)).toEqual(['3', '4', '5']);
     session.close();
@@ -207,7 +96,7 @@ describe('Session', () => {
     for (let seq = 1; seq <= 12_000; seq++) server.line.say(tick(seq, seq, seq));
     expect(session.bars.length).toBeLessThanOrEqual(10_000);
     const [oldest] = session.bars;
-    await session.older();
+    await session.scroll('older', 100);
     expect(server.asked.at(-1)?.before).toBe(oldest?.t);
     session.close();
   });
@@ -226,11 +115,11 @@ describe('Session', () => {
       reason: 'connection lost',
     });
     server.line.say(gap('SIM:B', 'sim', false), gap('*', 'other', false));
-    expect(session.holes).toEqual([]);
+    expect(session.gaps.holes).toEqual([]);
     server.line.say(gap('*', 'sim', false));
-    expect(session.holes).toEqual([{ from: start, to: start + 60 }]);
+    expect(session.gaps.holes).toEqual([{ from: start, to: start + 60 }]);
     server.line.say(gap('*', 'sim', true));
-    expect(session.holes).toEqual([]);
+    expect(session.gaps.holes).toEqual([]);
     session.close();
   });
 

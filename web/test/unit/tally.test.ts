@@ -79,6 +79,7 @@ describe('firstBars', () => {
       with_(counts),
       'SIM:A',
       null,
+      null,
       new AbortController().signal,
     );
     expect(answer.cursor).toBe(interval.id);
