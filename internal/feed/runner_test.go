@@ -109,7 +109,7 @@ func outline(entries []market.Entry) []string {
 			words = append(words, strings.TrimSpace(e.Symbol.Name()+" "+e.State.String()))
 		case market.KindHeartbeat:
 			words = append(words, "beat")
-		case market.KindAlarm:
+		case market.KindAlarm, market.KindBar:
 			words = append(words, "alarm")
 		}
 	}

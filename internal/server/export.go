@@ -156,7 +156,7 @@ func exportOnline(ctx context.Context, address string, q ExportQuery, w io.Write
 	if err != nil {
 		return fmt.Errorf("ask the server: %w", err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was read
+	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		b, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 		if err != nil {

@@ -160,7 +160,7 @@ func (in *onlineIntake) ask(ctx context.Context, u *url.URL, kind string, body [
 	if err != nil {
 		return s, in.begun || !isRefused(err), fmt.Errorf("ask the server: %w", err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was read
+	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if err != nil {
 		return s, true, fmt.Errorf("read the server's answer: %w", err)

@@ -192,25 +192,3 @@ func wide(v driver.Value) (market.Wide, error) {
 	}
 	return market.ParseWide(s)
 }
-
-// readBars appends the bars that a query for barRead finds.
-func readBars(ctx context.Context, q querier, dst []market.Bar, symbol market.Symbol, interval market.Interval,
-	where string, args ...any,
-) ([]market.Bar, error) {
-	rows, err := q.QueryContext(ctx, "SELECT "+barRead+" FROM bar_rows b WHERE "+where, args...)
-	if err != nil {
-		return dst, fmt.Errorf("read bars of %s: %w", symbol, mark(err))
-	}
-	defer rows.Close()
-	for rows.Next() {
-		b := market.Bar{Symbol: symbol, Interval: interval}
-		if _, err := scanBar(rows, &b); err != nil {
-			return dst, fmt.Errorf("read bars of %s: %w", symbol, mark(err))
-		}
-		dst = append(dst, b)
-	}
-	if err := rows.Err(); err != nil {
-		return dst, fmt.Errorf("read bars of %s: %w", symbol, mark(err))
-	}
-	return dst, nil
-}

@@ -183,7 +183,7 @@ func TestImportedBarsFillWhereNothingTraded(t *testing.T) {
 		if rng.IntN(4) == 0 {
 			from, to = begin, begin+span
 		}
-		first, last := -((-from).Floor(length)), -((-to).Floor(length))
+		first, last := -(-from).Floor(length), -(-to).Floor(length)
 		want := importedModel(t, bars, trades, v, first, last)
 		q := market.BarQuery{Symbol: coin, Interval: v, From: from, To: to, Limit: 1 + rng.IntN(400), Descending: rng.IntN(2) == 0}
 		if q.Descending {
@@ -247,9 +247,11 @@ func TestImportedBarsOfStocks(t *testing.T) {
 		interval string
 		want     []string // open, high, low, close, volume, count
 	}{
-		{"1d", []string{"40.00 40.07 39.91 40.03 100 4", "50.00 50.07 49.91 50.03 100 4", "60.00 60.07 59.91 60.03 100 4", "70.00 70.07 69.91 70.03 100 4",
+		{"1d", []string{
+			"40.00 40.07 39.91 40.03 100 4", "50.00 50.07 49.91 50.03 100 4", "60.00 60.07 59.91 60.03 100 4", "70.00 70.07 69.91 70.03 100 4",
 			"80.00 80.07 79.91 80.03 100 4", "110.00 110.07 109.91 110.03 100 4", "120.00 120.07 119.91 120.03 100 4", "51.00 52.07 50.91 52.03 20 8",
-			"140.00 140.07 139.91 140.03 100 4", "150.00 150.07 149.91 150.03 100 4"}},
+			"140.00 140.07 139.91 140.03 100 4", "150.00 150.07 149.91 150.03 100 4",
+		}},
 		{"1w", []string{"40.00 80.07 39.91 80.03 500 20", "110.00 150.07 109.91 150.03 400 16"}},
 		{"1M", []string{"40.00 150.07 39.91 150.03 900 36"}},
 	} {

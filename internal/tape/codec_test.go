@@ -39,6 +39,29 @@ func sample(t testing.TB) *tape.Batch {
 	}}
 }
 
+// TestBarsRoundTrip has bars among trades of the same symbol, with which they share what differences are told from.
+func TestBarsRoundTrip(t *testing.T) {
+	b := sample(t)
+	bar := market.Bar{
+		Symbol: "BINANCE:BTCUSDT", Interval: market.Min1(), Start: 1_723_161_240 * market.Second, End: 1_723_161_300 * market.Second,
+		Open: dec(t, "61837.60"), High: dec(t, "61840"), Low: dec(t, "61830.5"), Close: dec(t, "61837.63"), Count: 17,
+	}
+	var err error
+	if bar.Volume, err = market.ParseWide("123456789012345678901234.5678"); err != nil {
+		t.Fatal(err)
+	}
+	b.Entries = append(b.Entries, bar.Entry(), b.Entries[1], bar.Entry())
+	got := decode(t, encode(t, 7, b)).Entries
+	if diff := cmp.Diff(b.Entries, got, equalDecimals); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	again, err := got[len(got)-1].Bar()
+	bar.Final, bar.Priced, bar.Imported = true, true, true
+	if err != nil || again != bar {
+		t.Errorf("the bar came back as %+v, %v", again, err)
+	}
+}
+
 func encode(t testing.TB, ordinal uint64, b *tape.Batch) []byte {
 	t.Helper()
 	var e tape.Encoder
