@@ -144,7 +144,8 @@ func (f *importFlags) words() error {
 		name, value string
 		words       []string
 	}{
-		{"format", f.format, []string{"auto", "csv", "jsonl", "parquet"}}, {"dates", f.dates, []string{"", "mdy", "dmy"}},
+		{"format", f.format, []string{"auto", "csv", "jsonl", "parquet"}},
+		{"dates", f.dates, []string{"", "mdy", "dmy"}},
 		{"label", f.label, []string{"", "start", "end"}},
 	} {
 		found := false

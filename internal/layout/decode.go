@@ -115,8 +115,10 @@ func (d *decoder) row(dst []market.Entry, row [][]byte) ([]market.Entry, *Reject
 	if n := len(d.layout.names); len(row) > n && len(bytes.TrimSpace(bytes.Join(row[n:], nil))) > 0 {
 		// A separator within a number, most likely: what stands in the columns then isn't what their names say.
 		rest := bytes.Join(row[n-1:], []byte(","))
-		return dst, &Reject{Column: d.layout.names[n-1], Problem: manyFields, Value: string(rest[:min(len(rest), 60)]),
-			Reason: fmt.Sprintf("column %s: %.60q %s", d.layout.names[n-1], rest, manyFields)}
+		return dst, &Reject{
+			Column: d.layout.names[n-1], Problem: manyFields, Value: string(rest[:min(len(rest), 60)]),
+			Reason: fmt.Sprintf("column %s: %.60q %s", d.layout.names[n-1], rest, manyFields),
+		}
 	}
 	cols := &d.layout.cols
 	if d.layout.actions != "" {

@@ -3,6 +3,7 @@ package layout
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"tapedeck/internal/market"
 )
@@ -16,7 +17,7 @@ func (r *Reader) Layout() Description { return r.told }
 func (r *Reader) describe() Description {
 	l := r.layout
 	d := Description{
-		Layout: l.vendor.name, Format: r.format, Packing: r.packing, Header: l.header, Passed: l.passed,
+		Layout: l.name, Format: r.format, Packing: r.packing, Header: l.header, Passed: l.passed,
 		Zone: r.dec.clock.zone.String(), Times: r.times(), Notes: slices.Clone(l.notes),
 	}
 	d.Kind = kindName(l.kind)
@@ -163,12 +164,5 @@ func (r *Reader) times() string {
 	if rounded {
 		list = append(list, "numbers that a spreadsheet rounded")
 	}
-	text := ""
-	for i, s := range list {
-		if i > 0 {
-			text += ", and "
-		}
-		text += s
-	}
-	return text
+	return strings.Join(list, ", and ")
 }

@@ -28,6 +28,7 @@ func told(e *market.Entry) string {
 			s += " " + e.Exchange + "/" + e.AskFrom + "/" + e.Conditions
 		}
 		return s
+	default:
 	}
 	s := fmt.Sprintf("%s %s %s×%s", e.Symbol, e.Event, e.Price, e.Size)
 	s += [...]string{"", " buy", " sell"}[e.Side]

@@ -62,8 +62,7 @@ var errBook = fmt.Errorf("%w: these are changes of an order book, not trades or 
 type recogniser struct {
 	mapping map[field]string
 	closes  bool
-	clock   clockwork // of unknown order
-	name    string    // of the file
+	name    string // of the file
 }
 
 // recognise finds the header among the first rows of a file, or does without, and says what the columns mean. What precedes
@@ -147,8 +146,8 @@ func (r *recogniser) headed(row []string, rest [][]string) (*layout, error) {
 	l.letters(sample)
 	r.useSample(l, sample)
 	l.vendor = l.recogniseVendor(rest)
-	if l.vendor.refused != nil && len(r.mapping) == 0 {
-		return nil, l.vendor.refused
+	if l.refused != nil && len(r.mapping) == 0 {
+		return nil, l.refused
 	}
 	if err := l.apply(r.mapping); err != nil {
 		return nil, err
@@ -353,7 +352,7 @@ func (r *recogniser) wide(l *layout, rest [][]string) bool {
 	time := l.cols[fTime]
 	l.cols = noColumns()
 	l.cols[fTime] = time
-	l.vendor.name = "table with a column for each instrument"
+	l.name = "table with a column for each instrument"
 	return true
 }
 
@@ -416,6 +415,6 @@ func (r *recogniser) stacked(rows [][]string) *layout {
 		l.series[i].cols, l.kind = one.cols, one.kind
 	}
 	l.cols[fTime] = 0
-	l.vendor.name = "yfinance"
+	l.name = "yfinance"
 	return l
 }

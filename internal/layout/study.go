@@ -131,7 +131,7 @@ func (r *Reader) studyDates(d *decoder) {
 		r.note("dates are day/month/year, as %.20q tells", dmy)
 	case ambiguous && mdy == "":
 		if d.clock.order = r.layout.order; d.clock.order != orderUnknown {
-			r.note("dates are taken for month/day/year, as %s writes them; --dates dmy says otherwise", r.layout.vendor.name)
+			r.note("dates are taken for month/day/year, as %s writes them; --dates dmy says otherwise", r.layout.name)
 		}
 	}
 }
@@ -230,7 +230,7 @@ func (r *Reader) chooseSymbols(d *decoder) error {
 func (r *Reader) nameless(venue string) market.Symbol {
 	name := r.layout.symbol
 	if name == "" {
-		name = nameOf(r.opt.Name, r.layout.vendor.name == "TradingView")
+		name = nameOf(r.opt.Name, r.layout.name == "TradingView")
 	}
 	if v, rest, ok := strings.Cut(name, ":"); ok {
 		if r.opt.Venue == "" {

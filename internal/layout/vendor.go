@@ -152,8 +152,10 @@ func (r *recogniser) lobster(row []string) *layout {
 	l := nameless(len(row))
 	l.vendor = vendor{
 		name: "LOBSTER", venue: "NASDAQ", since: market.Second, midnight: d, zone: zone, scale: -4, actions: "45", symbol: parts[0],
-		notes: []string{"times are seconds after midnight in New York, prices are in 1/10000 dollars",
-			"only executions (types 4 and 5) are trades; other messages are left out"},
+		notes: []string{
+			"times are seconds after midnight in New York, prices are in 1/10000 dollars",
+			"only executions (types 4 and 5) are trades; other messages are left out",
+		},
 	}
 	l.cols[fTime], l.cols[fAction], l.cols[fID], l.cols[fSize], l.cols[fPrice], l.cols[fMakerSide] = 0, 1, 2, 3, 4, 5
 	l.cols[fID] = -1 // the number of an order, which may be executed in parts
@@ -175,8 +177,10 @@ func (r *recogniser) lean(row []string) *layout {
 		return nil
 	}
 	l := nameless(len(row))
-	l.vendor = vendor{name: "Lean", since: market.Second / 1000, midnight: d, zone: zone, symbol: strings.ToUpper(parts[1]),
-		notes: []string{"times are milliseconds after midnight in New York"}}
+	l.vendor = vendor{
+		name: "Lean", since: market.Second / 1000, midnight: d, zone: zone, symbol: strings.ToUpper(parts[1]),
+		notes: []string{"times are milliseconds after midnight in New York"},
+	}
 	switch what := parts[len(parts)-2] + " " + parts[len(parts)-1]; {
 	case what == "minute trade" && len(row) == 6, what == "second trade" && len(row) == 6:
 		l.cols[fTime], l.cols[fOpen], l.cols[fHigh], l.cols[fLow], l.cols[fPrice], l.cols[fSize] = 0, 1, 2, 3, 4, 5
