@@ -281,6 +281,26 @@ func (c *coverer) calm(spans []covered) []covered {
 	return out
 }
 
+// coverageOf returns what is known of the time of some bars, which are in order of time or the other way round, as far as it is past.
+func (g *Gateway) coverageOf(ctx context.Context, s market.Symbol, at market.Time, bars []market.Bar) ([]covered, error) {
+	if len(bars) == 0 {
+		return nil, nil
+	}
+	now := at
+	if now == 0 {
+		now = market.FromStd(time.Now())
+	}
+	first, last := &bars[0], &bars[len(bars)-1]
+	if first.Start > last.Start {
+		first, last = last, first
+	}
+	span := market.Span{From: first.Start.Floor(market.Second), To: (min(last.End, now) + market.Second - 1).Floor(market.Second)}
+	if span.From >= span.To {
+		return nil, nil
+	}
+	return g.coverage(ctx, s, at, span)
+}
+
 // coverageRange is how long a span may be that coverage is told of.
 const coverageRange = 11 * 366 * 24 * market.Hour
 
@@ -328,7 +348,7 @@ func (g *Gateway) tellCoverage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	limit, err := p.count("limit", coverageSpans, coverageSpans)
+	limit, err := p.count(coverageSpans, coverageSpans)
 	if err != nil {
 		return err
 	}
@@ -368,7 +388,7 @@ func appendSpans(b []byte, spans []covered) []byte {
 		}
 		b = appendTime(append(b, `{"from":`...), spans[i].From)
 		b = appendTime(append(b, `,"to":`...), spans[i].To)
-		b = append(appendString(append(b, `,"state":`...), spans[i].cover.String()), '}')
+		b = append(appendString(append(b, `,"state":`...), spans[i].String()), '}')
 	}
 	return append(b, ']')
 }

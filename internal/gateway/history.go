@@ -16,7 +16,7 @@ func (g *Gateway) history(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	q := market.TickQuery{Kind: market.KindTrade, Descending: true}
-	if q.Limit, err = p.count("limit", 100, g.opt.Limits.Rows); err != nil {
+	if q.Limit, err = p.count(100, g.opt.Limits.Rows); err != nil {
 		return err
 	}
 	if q.From, q.To, err = p.span("from", "to", false); err != nil {

@@ -37,8 +37,9 @@ func parseParams(r *http.Request, known ...string) (params, error) {
 	return p, nil
 }
 
-// count reads a whole number from 1 to limit.
-func (p params) count(name string, usual, limit int) (int, error) {
+// count reads the parameter limit: a whole number from 1 to limit.
+func (p params) count(usual, limit int) (int, error) {
+	const name = "limit"
 	s, ok := p[name]
 	if !ok {
 		return min(usual, limit), nil

@@ -315,7 +315,7 @@ func (g *Gateway) receiptQuery(r *http.Request) (q receiptQuery, err error) {
 	if q.at, err = p.moment(); err != nil {
 		return q, err
 	}
-	if q.limit, err = p.count("limit", receiptUsual, receiptMost); err != nil {
+	if q.limit, err = p.count(receiptUsual, receiptMost); err != nil {
 		return q, err
 	}
 	if text := p["page_token"]; text != "" {

@@ -87,7 +87,7 @@ func TestRefusedReads(t *testing.T) {
 		"/v2/stocks/AAPL/bars?timeframe=1Week&end=1680-01-01":          "400 from the year 1685",
 		"/v2/stocks/AAPL/bars?timeframe=2Day":                          "400 at most 1",
 		"/v2/stocks/AAPL/bars?timeframe=24Hour":                        "400 at most 23",
-		"/v2/stocks/AAPL/trades?format=parquet":                        "400 json, csv",
+		"/v2/stocks/AAPL/trades?format=xml":                            "400 json, csv",
 		"/v2/stocks/AAPL/trades?format=csv&format=csv":                 "400 only once",
 		"/v2/stocks/AAPL/trades?format=csv&page_token=AAAA":            "400 not known here",
 		"/v2/stocks/AAPL/trades?format=csv&limit=0":                    "400 whole number",

@@ -83,7 +83,7 @@ func (g *Gateway) pageQuery(ctx context.Context, p params, what string, symbols 
 	if q.from, q.to, err = p.span("start", "end", true); err != nil {
 		return nil, err
 	}
-	if q.limit, err = p.count("limit", usual, most); err != nil {
+	if q.limit, err = p.count(usual, most); err != nil {
 		return nil, err
 	}
 	sort, err := p.choice("sort", "asc", "desc")
@@ -270,7 +270,11 @@ func (g *Gateway) align(v market.Interval, q *pageQuery, p params) error {
 
 // bars serves /v2/stocks/{symbol}/bars and /v2/stocks/bars.
 func (g *Gateway) bars(w http.ResponseWriter, r *http.Request) error {
-	q, interval, single, err := g.askedBars(r, usualPage, g.opt.Limits.Page, "page_token")
+	q, interval, single, err := g.askedBars(r, usualPage, g.opt.Limits.Page, "page_token", "coverage")
+	if err != nil {
+		return err
+	}
+	of, err := params{"coverage": r.URL.Query().Get("coverage")}.choice("coverage", "", "false", "true")
 	if err != nil {
 		return err
 	}
@@ -290,10 +294,20 @@ func (g *Gateway) bars(w http.ResponseWriter, r *http.Request) error {
 			return a.finish(err)
 		}
 		asOf = min(asOf, pos)
+		var spans []covered
+		if of == "true" {
+			if spans, err = g.coverageOf(r.Context(), n.symbol, q.at, bars); err != nil {
+				return a.finish(err)
+			}
+		}
 		page.begin(n)
 		for j := range bars {
 			if b := &bars[j]; b.Priced && page.row(market.TickKey{Event: b.Start}) {
 				page.b = appendBar(append(page.b, '{'), b)
+				if of == "true" {
+					page.b = appendCoverage(append(page.b[:len(page.b)-1], `,"cov":`...), spans, market.Span{From: b.Start, To: b.End})
+					page.b = append(page.b, '}')
+				}
 			}
 		}
 		page.end()

@@ -118,16 +118,19 @@ func script(seed uint64) []*tape.Batch {
 			if strings.HasPrefix(string(s), "NASDAQ") || strings.HasPrefix(string(s), "ALPACA") {
 				e.Conditions = conditions[r.IntN(len(conditions))]
 			}
-			if e.Kind == market.KindTrade {
-				seqs[s]++
-				e.Seq = seqs[s]
-			} else {
-				quotes[s]++
-				e.Seq = quotes[s]
-			}
 			entries = append(entries, e)
 		}
 		slices.SortStableFunc(entries, func(a, b market.Entry) int { return int(a.Received - b.Received) })
+		for i := range entries {
+			e := &entries[i]
+			if e.Kind == market.KindTrade {
+				seqs[e.Symbol]++
+				e.Seq = seqs[e.Symbol]
+			} else {
+				quotes[e.Symbol]++
+				e.Seq = quotes[e.Symbol]
+			}
+		}
 		if r.IntN(25) == 0 {
 			g := market.Gap{From: now - 70*market.Second, To: now, Reason: "test"}.Entry()
 			g.Received = entries[0].Received

@@ -181,3 +181,67 @@ func TestCoverageTilesTheSpan(t *testing.T) {
 		}
 	}
 }
+
+// TestBarsCarryTheirCoverage compares what bars say of their seconds with the ledger, and with their length.
+func TestBarsCarryTheirCoverage(t *testing.T) {
+	p := pastOf(t, tapeAt(script(1), 1<<62))
+	for _, frame := range []string{"1Min", "5Min", "1Hour", "1Day"} {
+		for _, order := range []string{"asc", "desc"} {
+			code, text := p.get("/v2/stocks/SIM:BTC-USD/bars?coverage=true&start=2024-03-12&limit=50&timeframe=" + frame + "&sort=" + order)
+			var page struct {
+				Bars []struct {
+					When time.Time        `json:"t"`
+					Cov  map[string]int64 `json:"cov"`
+				}
+			}
+			if err := json.Unmarshal([]byte(text), &page); code != 200 || err != nil || len(page.Bars) == 0 {
+				t.Fatalf("%s: got %d %s, %v", frame, code, text, err)
+			}
+			length := map[string]time.Duration{"1Min": time.Minute, "5Min": 5 * time.Minute, "1Hour": time.Hour, "1Day": 24 * time.Hour}[frame]
+			for _, bar := range page.Bars {
+				end := bar.When.Add(length)
+				c := p.coverage("symbol=SIM:BTC-USD&from=" + bar.When.Format(time.RFC3339) + "&to=" + end.Format(time.RFC3339))
+				if diff := gocmp.Diff(c.Seconds, bar.Cov); diff != "" {
+					t.Errorf("%s bar at %s: %s", frame, bar.When, diff)
+				}
+			}
+		}
+	}
+	if code, text := p.get("/v2/stocks/SIM:BTC-USD/bars?coverage=maybe&timeframe=1Min"); code != 400 || !strings.Contains(text, "false, true") {
+		t.Errorf("got %d %s", code, text)
+	}
+	if _, text := p.get("/v2/stocks/SIM:BTC-USD/bars?start=2024-03-12&timeframe=1Min"); strings.Contains(text, "cov") {
+		t.Errorf("who did not ask is told as well: %.200s", text)
+	}
+}
+
+// TestLatestAsOfAMoment compares what was the latest at moments with what had come by then, when nothing that came last was late.
+func TestLatestAsOfAMoment(t *testing.T) {
+	for seed := range uint64(3) {
+		records := script(seed)
+		p := pastOf(t, tapeAt(records, 1<<62))
+		latest := map[market.Symbol]market.Entry{}
+		checked := 0
+		for _, rec := range records {
+			for _, e := range rec.Entries {
+				if e.Kind != market.KindTrade || e.Flags != 0 || e.Event > e.Received+10*market.Second {
+					continue
+				}
+				late := e.Event < latest[e.Symbol].Event
+				latest[e.Symbol] = e
+				if late || checked%3 != 0 {
+					checked++
+					continue
+				}
+				checked++
+				_, text := p.get("/v2/stocks/" + string(e.Symbol) + "/trades/latest?at=" + e.Received.String())
+				if want := fmt.Sprintf(`"seq":%d,`, e.Seq); !strings.Contains(text, want) {
+					// One that was received at the same moment may be after it.
+					if !strings.Contains(text, `"r":"`+e.Received.String()+`"`) {
+						t.Fatalf("seed %d: at %s the latest of %s is %s, want %s", seed, e.Received, e.Symbol, text, want)
+					}
+				}
+			}
+		}
+	}
+}
