@@ -2,12 +2,18 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"context"
 	"encoding/json"
+	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/coder/websocket"
 )
 
 // TestPlay records what a server shows live, then plays the same time again at full speed, to an end and on into the present: the lines
@@ -98,4 +104,104 @@ func (p *process) lines(t *testing.T, n int, args ...string) []string {
 		t.Errorf("%v ended with %v", args, err)
 	}
 	return list
+}
+
+// TestPlayRealDay plays six hours of four real stocks twice at full speed: as history, by the venue's times, and as the tape has it, by the
+// times of receipt. Both give every trade once, in order, with its digits.
+func TestPlayRealDay(t *testing.T) {
+	const from, to = "2013-10-07T13:30:00Z", "2013-10-07T19:30:00Z"
+	want, last := make(map[string][]row), make(map[string]time.Time)
+	args := []string{"--data", t.TempDir()}
+	all := 0
+	for _, name := range []string{"SPY", "AIG", "BAC", "IBM"} {
+		path := shared(t, "trades/lean_us-equity_"+name+"_2013-10-07_trades.csv.gz")
+		rows := readTrades(t, path)
+		all += len(rows)
+		last["R:"+name] = slices.MaxFunc(rows, func(a, b row) int { return a.at.Compare(b.at) }).at
+		for _, r := range rows {
+			if isWithin(r.at, from, to) {
+				want["R:"+name] = append(want["R:"+name], r)
+			}
+		}
+		args = append(args, "--feed", "replay://"+path+"?speed=max&venue=R")
+	}
+	begin := time.Now()
+	p := startServer(t, args...)
+	for symbol, at := range last {
+		p.until(t, "/history?limit=1&symbol="+symbol, func(status int, body []byte) bool {
+			var rows []struct{ Timestamp time.Time }
+			return status == http.StatusOK && json.Unmarshal(body, &rows) == nil && len(rows) == 1 && rows[0].Timestamp.Equal(at)
+		})
+	}
+	received := "from=" + begin.UTC().Format(time.RFC3339Nano) + "&to=" + time.Now().UTC().Format(time.RFC3339Nano)
+	for what, query := range map[string]string{"history": "from=" + from + "&to=" + to, "tape": received} {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		conn, resp, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(p.url, "http")+"v2/tape?speed=max&"+query, nil) //nolint:bodyclose // the library closes it
+		if err != nil {
+			t.Fatal(err, resp)
+		}
+		conn.SetReadLimit(16 << 20)
+		began := time.Now()
+		if err := conn.Write(ctx, websocket.MessageText, []byte(`{"action":"subscribe","trades":["*"]}`)); err != nil {
+			t.Fatal(err)
+		}
+		var frames [][]byte
+		for len(frames) == 0 || !bytes.Contains(frames[len(frames)-1], []byte(`"ended":true`)) {
+			_, frame, err := conn.Read(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			frames = append(frames, frame)
+		}
+		took := time.Since(began)
+		cancel()
+		_ = conn.CloseNow()
+		got := make(map[string][]row)
+		n := 0
+		for _, frame := range frames {
+			var list []struct {
+				Kind string      `json:"T"`
+				S    string      `json:"S"`
+				Size json.Number `json:"s"` // else encoding/json takes s for S
+				P    json.Number `json:"p"`
+				At   string      `json:"t"`
+			}
+			if err := json.Unmarshal(frame, &list); err != nil {
+				t.Fatal(err)
+			}
+			for _, k := range list {
+				if k.Kind != "t" {
+					continue
+				}
+				at, err := time.Parse(time.RFC3339Nano, k.At)
+				if err != nil {
+					t.Fatal(err)
+				}
+				n++
+				if isWithin(at, from, to) {
+					got[k.S] = append(got[k.S], row{at.UTC(), k.P.String()})
+				}
+			}
+		}
+		t.Logf("%s: %d trades in %v, %.0f a second", what, n, took.Round(time.Millisecond), float64(n)/took.Seconds())
+		if what == "tape" && n != all {
+			t.Errorf("%s: got %d trades, want %d", what, n, all)
+		}
+		for symbol, rows := range want {
+			if !slices.Equal(got[symbol], rows) {
+				t.Errorf("%s: %s: got %d trades, want %d, or they differ", what, symbol, len(got[symbol]), len(rows))
+			}
+		}
+	}
+	p.stop(t)
+}
+
+// isWithin reports whether a time is in a span, given as RFC 3339.
+func isWithin(at time.Time, from, to string) bool {
+	begin, err := time.Parse(time.RFC3339, from)
+	if err != nil {
+		return false
+	}
+	end, err := time.Parse(time.RFC3339, to)
+	return err == nil && !at.Before(begin) && at.Before(end)
 }

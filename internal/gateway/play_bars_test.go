@@ -190,13 +190,13 @@ func TestPlayTrimmed(t *testing.T) {
 		m := newMemTape()
 		begin := market.FromStd(time.Now()) - 26*market.Hour
 		var entries []market.Entry
-		for i := range 600 {
+		for i := range 3000 {
 			at := begin + market.Time(i)*market.Second
 			e := tick("SIM:A", uint64(i+1), at)
 			e.Event = at - 50_000_000
 			entries = append(entries, e)
 		}
-		for i := 0; i < 600; i += 3 {
+		for i := 0; i < 3000; i += 3 {
 			m.Put("sim", entries[i:i+3]...)
 		}
 		g := withBars(t, m, nil)
@@ -204,7 +204,7 @@ func TestPlayTrimmed(t *testing.T) {
 		live.do(`%s,"from":{"cursor":%q}}`, strings.TrimSuffix(everything, "}"), tape.Cursor{Epoch: m.Epoch, Index: tape.AllEntries}.String())
 		live.watch(time.Second)
 		want := live.told()
-		m.Trim(101)
+		m.Trim(801)
 		v := g.viewer(t, m, manner{cursors: true})
 		v.do(everything)
 		v.do(`{"action":"play","from":%q,"speed":"max"}`, (begin - market.Hour).String())
@@ -215,7 +215,7 @@ func TestPlayTrimmed(t *testing.T) {
 				if err := c.UnmarshalJSON([]byte(x.raw)); err != nil {
 					t.Fatal(err)
 				}
-				if at, err := tape.ParseCursor(c.C); err != nil || at.Position < 100 {
+				if at, err := tape.ParseCursor(c.C); err != nil || at.Position < 800 {
 					t.Errorf("got the cursor %+v while history was told", at)
 				}
 			}

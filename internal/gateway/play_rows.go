@@ -249,12 +249,16 @@ func (r *rows) read(ctx context.Context, a *advance) error {
 		rec.Entries = append(rec.Entries, e)
 		r.numbers = append(r.numbers, n)
 	}
-	for len(rec.Entries) < pageOfRows {
+	for {
 		best, err := r.first(ctx, a)
 		if err != nil {
 			return err
 		}
 		if best == nil || best.rows[best.at].Event >= r.horizon {
+			break
+		}
+		if len(rec.Entries) >= pageOfRows {
+			r.horizon = best.rows[best.at].Event
 			break
 		}
 		row := &best.rows[best.at]
@@ -270,7 +274,7 @@ func (r *rows) read(ctx context.Context, a *advance) error {
 		add(row.Entry, row.N)
 		best.at++
 	}
-	if r.horizon == endOfTime && len(rec.Entries) < pageOfRows {
+	if r.horizon == endOfTime {
 		r.done = true
 		for _, gap := range r.gaps {
 			add(gap.Entry(), 0)
