@@ -59,7 +59,15 @@ func exportOffline(ctx context.Context, in *offlineIntake, q ExportQuery, w io.W
 		return err
 	}
 	history := in.node.store
-	symbols, err := findSymbols(ctx, history, q.Symbols)
+	listings, err := history.Listings(ctx)
+	if err != nil {
+		return err
+	}
+	known := make([]market.Symbol, len(listings))
+	for i := range listings {
+		known[i] = listings[i].Symbol
+	}
+	symbols, err := findSymbols(known, q.Symbols)
 	if err != nil {
 		return err
 	}
@@ -103,17 +111,12 @@ func exportBars(ctx context.Context, history *store.Store, symbol market.Symbol,
 	}
 }
 
-// findSymbols returns the symbols that are meant, all of which history knows.
-func findSymbols(ctx context.Context, history *store.Store, texts []string) ([]market.Symbol, error) {
-	listings, err := history.Listings(ctx)
-	if err != nil {
-		return nil, err
-	}
+// findSymbols returns the symbols that are meant, among those that are known.
+func findSymbols(known []market.Symbol, texts []string) ([]market.Symbol, error) {
 	var out []market.Symbol
 	for _, text := range texts {
 		var found []string
-		for i := range listings {
-			s := listings[i].Symbol
+		for _, s := range known {
 			if strings.EqualFold(string(s), text) || strings.EqualFold(s.Name(), text) {
 				found = append(found, string(s))
 			}
@@ -136,8 +139,12 @@ func exportOnline(ctx context.Context, address string, q ExportQuery, w io.Write
 	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
 		return fmt.Errorf("%q is not the address of a server, such as http://127.0.0.1:8000", address)
 	}
+	names, err := askSymbols(ctx, base, q.Symbols)
+	if err != nil {
+		return err
+	}
 	u := base.JoinPath("v2/stocks", q.what())
-	values := url.Values{"symbols": {strings.Join(q.Symbols, ",")}, "format": {q.Format}, "start": {q.From.String()}}
+	values := url.Values{"symbols": {strings.Join(names, ",")}, "format": {q.Format}, "start": {q.From.String()}}
 	if q.From == 0 {
 		values.Set("start", "1970-01-01T00:00:00Z") // without it, the server would begin with today
 	}
@@ -148,32 +155,69 @@ func exportOnline(ctx context.Context, address string, q ExportQuery, w io.Write
 		values.Set("timeframe", q.Interval.String())
 	}
 	u.RawQuery = values.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	body, err := askFor(ctx, u)
 	if err != nil {
 		return err
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("ask the server: %w", err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		b, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-		if err != nil {
-			return fmt.Errorf("read the server's answer: %w", err)
-		}
-		var p struct {
-			Detail string `json:"detail"`
-			Value  string `json:"value"`
-		}
-		if err := json.Unmarshal(b, &p); err != nil || p.Detail == "" {
-			return fmt.Errorf("the server answers %s", resp.Status)
-		}
-		return fmt.Errorf("the server answers %s: %s %s", resp.Status, p.Value, p.Detail)
-	}
+	defer body.Close()
 	// An answer that the server had to cut off ends with an error.
-	if _, err := io.Copy(w, resp.Body); err != nil {
+	if _, err := io.Copy(w, body); err != nil {
 		return fmt.Errorf("the export was cut off: %w", err)
 	}
 	return nil
+}
+
+// askSymbols asks a server for the whole names of symbols, so that files say the same whoever wrote them.
+func askSymbols(ctx context.Context, base *url.URL, texts []string) ([]string, error) {
+	body, err := askFor(ctx, base.JoinPath("v1/symbols"))
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	var answer struct {
+		Symbols []struct {
+			Symbol market.Symbol `json:"symbol"`
+		} `json:"symbols"`
+	}
+	if err := json.NewDecoder(body).Decode(&answer); err != nil {
+		return nil, fmt.Errorf("what answers at %s is no Tapedeck: %w", base, err)
+	}
+	known := make([]market.Symbol, len(answer.Symbols))
+	for i := range answer.Symbols {
+		known[i] = answer.Symbols[i].Symbol
+	}
+	found, err := findSymbols(known, texts)
+	names := make([]string, len(found))
+	for i := range found {
+		names[i] = string(found[i])
+	}
+	return names, err
+}
+
+// askFor asks a server for an address, and returns the body of its answer.
+func askFor(ctx context.Context, u *url.URL) (io.ReadCloser, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("ask the server: %w", err)
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp.Body, nil
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	if err != nil {
+		return nil, fmt.Errorf("read the server's answer: %w", err)
+	}
+	var p struct {
+		Detail string `json:"detail"`
+		Value  string `json:"value"`
+	}
+	if err := json.Unmarshal(b, &p); err != nil || p.Detail == "" {
+		return nil, fmt.Errorf("the server answers %s", resp.Status)
+	}
+	return nil, fmt.Errorf("the server answers %s: %s %s", resp.Status, p.Value, p.Detail)
 }
