@@ -9,21 +9,12 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// Encoded is the column of a row group, encoded and not yet compressed.
+// encoded is the column of a row group, encoded and not yet compressed.
 type encoded struct {
 	encoding format.Encoding
 	words    int    // entries of the dictionary
 	dict     []byte // the dictionary; nil without
 	pages    [][]byte
-}
-
-// size is what e takes before compression.
-func (e *encoded) size() int {
-	n := len(e.dict)
-	for _, p := range e.pages {
-		n += len(p)
-	}
-	return n
 }
 
 // A span is the rows of a page: from ≤ row < to.

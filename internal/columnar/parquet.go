@@ -220,7 +220,7 @@ func (p *parquetWriter) writePage(meta *format.ColumnMetaData, header *format.Pa
 
 // close writes the indexes of the pages and the footer.
 func (p *parquetWriter) close(t *table) error {
-	defer p.zip.Close()
+	defer func() { _ = p.zip.Close() }() // it has nothing to write: pages are packed whole
 	if p.meta.Schema == nil {
 		p.meta.Schema = schemaOf(t)
 	}

@@ -42,6 +42,7 @@ Errors are <code>application/problem+json</code>.</p>
 </header>
 <main>
 {{range .Groups}}<section id="{{.Anchor}}"><h2>{{.Name}}</h2>
+<p>{{.Detail}}</p>
 {{range .Operations}}<details id="{{.ID}}"><summary><span class="verb">{{.Verb}}</span><code>{{.Path}}</code> <small>{{.Summary}}</small></summary>
 {{if .Detail}}<p>{{.Detail}}</p>{{end}}
 {{if .Params}}<div class="table"><table><thead><tr><th scope="col">Parameter</th><th scope="col">Values</th><th scope="col">Meaning</th></tr></thead><tbody>
@@ -66,8 +67,8 @@ Errors are <code>application/problem+json</code>.</p>
 // What the template is filled with.
 type (
 	docsGroup struct {
-		Name, Anchor string
-		Operations   []docsOperation
+		Name, Anchor, Detail string
+		Operations           []docsOperation
 	}
 	docsOperation struct {
 		ID, Verb, Path, Summary, Detail, Example string
@@ -91,7 +92,7 @@ func (g *Gateway) docsPage(ops []operation) ([]byte, error) {
 		Messages, Schemas []docsText
 	}{Version: g.opt.Version}
 	for _, name := range groups() {
-		group := docsGroup{Name: name, Anchor: strings.ReplaceAll(strings.ToLower(name), " ", "-")}
+		group := docsGroup{Name: name, Detail: groupDetail(name), Anchor: strings.ReplaceAll(strings.ToLower(name), " ", "-")}
 		for i := range ops {
 			if ops[i].group == name {
 				group.Operations = append(group.Operations, ops[i].docs())

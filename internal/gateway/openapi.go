@@ -60,13 +60,13 @@ func (g *Gateway) documents(patterns []string) (*documents, error) {
 	return &d, nil
 }
 
-// about is what both documents say of the program.
-func (g *Gateway) about(title, description string) object {
+// about is what both documents say of the program; licence is how they say what it may be used for.
+func (g *Gateway) about(title, description string, licence object) object {
 	version := g.opt.Version
 	if version == "" {
 		version = "devel"
 	}
-	return object{"title": title, "version": version, "description": description, "license": object{"name": "Apache 2.0", "identifier": "Apache-2.0"}}
+	return object{"title": title, "version": version, "description": description, "license": licence}
 }
 
 // openAPI is the document of OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.0) of some operations.
@@ -83,13 +83,13 @@ func (g *Gateway) openAPI(ops []operation) object {
 	}
 	tags := make([]object, 0, len(groups()))
 	for _, name := range groups() {
-		tags = append(tags, object{"name": name})
+		tags = append(tags, object{"name": name, "description": groupDetail(name)})
 	}
 	return object{
 		"openapi": "3.1.0",
 		"info": g.about("Tapedeck", "Market data: what is newest, all that was, and streams. Prices and sizes are JSON numbers with exactly the venue's digits. "+
-			"Times are RFC 3339 in UTC. Parameters that are not known are refused. Members may be added to any answer."),
-		"servers":    []object{{"url": "./", "description": "This server, also under a path of a proxy."}},
+			"Times are RFC 3339 in UTC. Parameters that are not known are refused. Members may be added to any answer.", object{"name": "Apache 2.0", "identifier": "Apache-2.0"}),
+		"servers":    []object{{"url": ".", "description": "This server, also under a path of a proxy."}},
 		"tags":       tags,
 		"paths":      paths,
 		"components": object{"schemas": schemas(), "responses": object{"Problem": problemAnswer()}},

@@ -1,6 +1,9 @@
 package gateway
 
-import "strings"
+import (
+	"maps"
+	"strings"
+)
 
 // object is a piece of a document.
 type object = map[string]any
@@ -44,13 +47,8 @@ func members(required string, properties object) object {
 // with is an object that has more members.
 func with(base object, required string, more object) object {
 	properties, _ := base["properties"].(object)
-	all := object{}
-	for k, v := range properties {
-		all[k] = v
-	}
-	for k, v := range more {
-		all[k] = v
-	}
+	all := maps.Clone(properties)
+	maps.Copy(all, more)
 	had, _ := base["required"].([]string)
 	return members(strings.Join(had, " ")+" "+required, all)
 }
@@ -72,7 +70,7 @@ func tickSchemas() object {
 		"Bar": members("o h l c v t n vw", object{
 			"o": number("Open."), "h": number("High."), "l": number("Low."), "c": number("Close."), "v": number("Volume."), "t": moment0("Start of the bar."),
 			"n": whole0("Trades."), "vw": number("Average price, by volume."), "gappy": truth("A gap lies in the bar: trades may be missing."),
-			"imported": truth("A file brought it as a bar: its trades are not known."),
+			"imported": truth("A file brought it as a bar: its trades are not known."), "cov": ref("Seconds"),
 		}),
 	}
 }
@@ -152,9 +150,10 @@ func evidenceSchemas(s object) {
 	for _, name := range states {
 		seconds[name] = whole0("Seconds in this state.")
 	}
+	s["Seconds"] = members("", seconds)
 	span := members("from to state", object{"from": moment0("First moment."), "to": moment0("Exclusive."), "state": oneOf(states...)})
 	s["Coverage"] = members("symbol from to seconds spans", object{
-		"symbol": text("VENUE:NAME."), "from": moment0("First moment."), "to": moment0("Exclusive."), "seconds": members("", seconds), "spans": list(span),
+		"symbol": text("VENUE:NAME."), "from": moment0("First moment."), "to": moment0("Exclusive."), "seconds": ref("Seconds"), "spans": list(span),
 		"next": moment0("There are more spans, from here."),
 	})
 	trade := orNull(ref("Trade"))
@@ -198,17 +197,17 @@ func udfSchemas(s object) {
 		"symbol": word, "full_name": word, "description": word, "exchange": word, "ticker": word, "type": word,
 	}))
 	info := object{}
-	for _, name := range strings.Fields("name ticker description type exchange listed_exchange format visible_plots_set timezone session session_holidays corrections " +
+	for name := range strings.FieldsSeq("name ticker description type exchange listed_exchange format visible_plots_set timezone session session_holidays corrections " +
 		"subsession_id data_status currency_code") {
 		info[name] = word
 	}
-	for _, name := range strings.Fields("minmov minmove2 pricescale volume_precision delay") {
+	for name := range strings.FieldsSeq("minmov minmove2 pricescale volume_precision delay") {
 		info[name] = object{"type": "integer"}
 	}
-	for _, name := range strings.Fields("fractional has_empty_bars has_ticks has_intraday has_seconds has_daily has_weekly_and_monthly") {
+	for name := range strings.FieldsSeq("fractional has_empty_bars has_ticks has_intraday has_seconds has_daily has_weekly_and_monthly") {
 		info[name] = object{"type": "boolean"}
 	}
-	for _, name := range strings.Fields("intraday_multipliers seconds_multipliers daily_multipliers weekly_multipliers monthly_multipliers supported_resolutions") {
+	for name := range strings.FieldsSeq("intraday_multipliers seconds_multipliers daily_multipliers weekly_multipliers monthly_multipliers supported_resolutions") {
 		info[name] = words
 	}
 	info["subsessions"] = list(object{"type": "object", "additionalProperties": true})
@@ -222,10 +221,10 @@ func udfSchemas(s object) {
 		ref("UDFError"),
 	}}
 	values := object{}
-	for _, name := range strings.Fields("ch chp lp ask bid spread open_price high_price low_price prev_close_price volume") {
+	for name := range strings.FieldsSeq("ch chp lp ask bid spread open_price high_price low_price prev_close_price volume") {
 		values[name] = object{"type": "number"}
 	}
-	for _, name := range strings.Fields("short_name exchange description original_name") {
+	for name := range strings.FieldsSeq("short_name exchange description original_name") {
 		values[name] = word
 	}
 	s["UDFQuotes"] = members("s d", object{

@@ -156,8 +156,9 @@ func (g *Gateway) asyncAPI() object {
 	tape["description"] = "Every message of the server is a list of objects, of any of the types together, with the first member T. " +
 		"The aliases /v2/iex, /v2/sip, /v2/delayed_sip, /v2/test and /v1beta3/crypto/us say the same to libraries that do not know the additions; /v2/tape/sse says it as Server-Sent Events."
 	return object{
-		"asyncapi":           "3.0.0",
-		"info":               g.about("Tapedeck streams", "Ticks, bars and states as they happen, and the past as it happened. Members and messages may be added: ignore what you do not know."),
+		"asyncapi": "3.0.0",
+		"info": g.about("Tapedeck streams", "Ticks, bars and states as they happen, and the past as it happened. Members and messages may be added: ignore what you do not know.",
+			object{"name": "Apache 2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"}),
 		"defaultContentType": "application/json",
 		"servers":            object{"here": object{"host": "localhost", "protocol": "ws", "description": "This server."}},
 		"channels": object{
@@ -171,6 +172,6 @@ func (g *Gateway) asyncAPI() object {
 			"hear":       object{"action": "receive", "channel": object{"$ref": "#/channels/tape"}, "messages": heard, "summary": "What clients ask for."},
 			"tellPrices": object{"action": "send", "channel": object{"$ref": "#/channels/prices"}, "messages": []object{{"$ref": "#/channels/prices/messages/price"}}},
 		},
-		"components": object{"messages": messages, "schemas": object{"State": schemas()["State"]}},
+		"components": object{"messages": messages, "schemas": object{"State": schemas()["State"], "Seconds": schemas()["Seconds"]}},
 	}
 }

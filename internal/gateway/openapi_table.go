@@ -34,17 +34,36 @@ type param struct {
 
 // content is a body: its media type and its schema.
 type content struct {
-	status  int // 200 when 0
-	media   string
-	schema  object
-	example any
+	status int // 200 when 0
+	media  string
+	schema object
 }
 
 func jsonOf(schema string) content { return content{media: "application/json", schema: ref(schema)} }
 
-// The groups, in the order in which they are shown.
+// groups are those of the operations, in the order in which they are shown.
 func groups() []string {
 	return []string{"History", "Newest", "Symbols and feeds", "Streams", "Charts", "Imports", "Health", "Documents"}
+}
+
+func groupDetail(name string) string {
+	switch name {
+	case "History":
+		return "Trades, quotes and bars of any span: in pages as Alpaca's market data has them, or as files."
+	case "Newest":
+		return "The newest trade, quote and bar, and snapshots of all."
+	case "Symbols and feeds":
+		return "What there is, where it comes from, and what is known of which time."
+	case "Streams":
+		return "Ticks as they happen, and the past as it happened."
+	case "Charts":
+		return "TradingView's Universal Data Feed. Errors have status 200 there, and parameters that are not known are passed over."
+	case "Imports":
+		return "Files onto the tape."
+	case "Health":
+		return "For those who run the server."
+	}
+	return "Descriptions of all this."
 }
 
 // timeSchema is how times are given in requests.
@@ -104,6 +123,10 @@ func (g *Gateway) rowParams() []param {
 
 func barParams() []param {
 	return []param{
+		{
+			name: "coverage", schema: object{"type": "string", "enum": []string{"false", "true"}, "default": "false"},
+			detail: "Tell of each bar how much of it is live, backfilled, imported, quiet, closed or blind. Not with the formats of files.",
+		},
 		{
 			name: "timeframe", required: true, example: "5Min", schema: object{"type": "string", "minLength": 1},
 			detail: "1Sec to 59Sec, 1Min to 59Min, 1Hour to 23Hour, 1Day, 1Week, 1Month to 12Month.",
@@ -174,14 +197,20 @@ func (g *Gateway) dataOperations() []operation {
 // streamOperations are the streams. What they say is in the other document.
 func streamOperations() []operation {
 	past := []param{
-		timeParam("from", "Play the past from here."), {name: "cursor", schema: object{"type": "string"}, detail: "Play from behind this cursor. Not with from."},
-		timeParam("to", "Stop here."), {name: "speed", schema: object{"type": "string"}, example: "10", detail: "0.1 to 10000 times as fast as it was, or max; 1 when it is not given."},
+		timeParam("from", "Play the past from here."),
+		{name: "cursor", schema: object{"type": "string"}, detail: "Play from behind this cursor. Not with from."},
+		timeParam("to", "Stop here."),
+		{name: "speed", schema: object{"type": "string"}, example: "10", detail: "0.1 to 10000 times as fast as it was, or max; 1 when it is not given."},
 	}
 	encoding := param{name: "encoding", schema: object{"type": "string", "enum": []string{"json", "msgpack"}, "default": "json"}, detail: "Of all messages."}
 	var ops []operation
 	for _, s := range [...]struct{ path, id, summary string }{
-		{"/v2/tape", "tape", "The stream"}, {"/v2/iex", "iex", "The stream for libraries for stocks"}, {"/v2/sip", "sip", "The same"},
-		{"/v2/delayed_sip", "delayedSip", "The same"}, {"/v2/test", "test", "The same"}, {"/v1beta3/crypto/us", "crypto", "The stream for libraries for crypto"},
+		{"/v2/tape", "tape", "The stream"},
+		{"/v2/iex", "iex", "The stream for libraries for stocks"},
+		{"/v2/sip", "sip", "The same"},
+		{"/v2/delayed_sip", "delayedSip", "The same"},
+		{"/v2/test", "test", "The same"},
+		{"/v1beta3/crypto/us", "crypto", "The stream for libraries for crypto"},
 	} {
 		ops = append(ops, operation{
 			path: s.path, id: s.id + "Stream", group: "Streams", summary: s.summary, upgrades: true, params: append([]param{encoding}, past...),
@@ -262,7 +291,8 @@ func (g *Gateway) operations() []operation {
 				{name: "limit", schema: object{"type": "integer", "minimum": 1, "maximum": g.opt.Limits.Rows, "default": min(100, g.opt.Limits.Rows)}, detail: "Trades at most."},
 				{name: "symbol", schema: object{"type": "string"}, example: "AAPL", detail: "All when it is not given."},
 				timeParam("from", "First time, inclusive."), timeParam("to", "Exclusive."),
-				{name: "format", schema: object{"type": "string", "enum": []string{"json", "csv"}, "default": "json"}, detail: "A list, or a table with a header."}, asAt(),
+				{name: "format", schema: object{"type": "string", "enum": []string{"json", "csv"}, "default": "json"}, detail: "A list, or a table with a header."},
+				asAt(),
 			},
 			answers: []content{row, {media: "text/csv; charset=utf-8", schema: object{"type": "string"}}}, errors: []int{400, 404, 503},
 		},
@@ -272,17 +302,20 @@ func (g *Gateway) operations() []operation {
 			path: "/v1/coverage", id: "coverage", group: "Symbols and feeds", summary: "What is known of which time, and how it is known",
 			params: []param{
 				oneSymbol(), timeParam("from", "First time, inclusive; a day before to when it is not given."), timeParam("to", "Exclusive; now when it is not given."),
-				{name: "limit", schema: object{"type": "integer", "minimum": 1, "maximum": coverageSpans, "default": coverageSpans}, detail: "Spans at most."}, asAt(),
+				{name: "limit", schema: object{"type": "integer", "minimum": 1, "maximum": coverageSpans, "default": coverageSpans}, detail: "Spans at most."},
+				asAt(),
 			},
 			answers: []content{jsonOf("Coverage")}, errors: []int{400, 404, 503},
 		},
 		{
 			path: "/v1/receipt", id: "receipt", group: "History", summary: "The trades that made a bar, those left out and why, and its revisions",
 			params: []param{
-				oneSymbol(), {name: "timeframe", required: true, example: "1Min", schema: object{"type": "string"}, detail: "Of the bar, as in the history of bars."},
+				oneSymbol(),
+				{name: "timeframe", required: true, example: "1Min", schema: object{"type": "string"}, detail: "Of the bar, as in the history of bars."},
 				{name: "t", required: true, example: "2026-11-23T14:30:00Z", schema: timeSchema(), detail: "A moment within the bar."},
 				{name: "limit", schema: object{"type": "integer", "minimum": 1, "maximum": receiptMost, "default": receiptUsual}, detail: "Trades of the list at most."},
-				{name: "page_token", schema: object{"type": "string"}, detail: "The next_page_token of the answer before."}, asAt(),
+				{name: "page_token", schema: object{"type": "string"}, detail: "The next_page_token of the answer before."},
+				asAt(),
 			},
 			answers: []content{jsonOf("Receipt")}, errors: []int{400, 404, 503},
 		},
