@@ -42,6 +42,13 @@ func (c *countingFile) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// ReadAt counts as well: Parquet is read in pieces, each about once.
+func (c *countingFile) ReadAt(p []byte, at int64) (int, error) {
+	n, err := c.File.ReadAt(p, at)
+	c.n += int64(n)
+	return n, err
+}
+
 func (f *sourceFile) close() {
 	_ = f.file.Close() // It was only read.
 	if f.spool != "" {
@@ -220,7 +227,7 @@ func (im *importer) feed(ctx context.Context, intake server.Intake, f *sourceFil
 			s.Rows = b.rows
 			return f.nothing(s)
 		}
-		if !b.before && (b.rows > s.Rows || last) {
+		if !b.before && (len(b.entries) > 0 || last) {
 			if err := intake.Put(ctx, b.entries, b.rows, last); err != nil {
 				return err
 			}
