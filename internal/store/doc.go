@@ -14,6 +14,7 @@
 //	trades   symbol time time_ns seq price size side id exchange conditions tape received received_ns flags n
 //	quotes   symbol time time_ns seq bid bid_size ask ask_size bid_exchange ask_exchange conditions tape received received_ns flags n
 //	bars     symbol interval time time_ns end_ns open high low close volume turnover trades rev final gappy
+//	imported_bars  symbol interval time time_ns end_ns open high low close volume trades
 //	gaps     cause symbol feed since since_ns until until_ns reason flags lost position through
 //	symbols  id symbol feed trades trade_seq … quotes quote_seq …
 //
@@ -28,6 +29,8 @@
 //	quote_rows  symbol event seq | n delay bid bid_size ask ask_size form     key (symbol, event, seq)
 //	bar_rows    symbol interval start | end open high low close …_exp volume turnover count open_at open_seq close_at close_seq
 //	            first_seq last_seq rev final gappy priced                     key (symbol, interval, start)
+//	imported_bar_rows  symbol interval start | end open high low close …_exp volume count    key (symbol, interval, start)
+//	imported_intervals seconds | interval  the names of the intervals of imported_bar_rows
 //	intervals   seconds | interval  the names of the intervals of bar_rows
 //	gap_rows    id | cause symbol feed since until reason flags lost position through
 //	forms       id | price_exp size_exp ask_exp ask_size_exp side flags tape exchange ask_from conditions
