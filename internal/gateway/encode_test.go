@@ -180,6 +180,17 @@ func FuzzClientMessage(f *testing.F) {
 			if s.unsubscribe(r) != nil {
 				return
 			}
+		default:
+			if !isOrder(r.action) {
+				break
+			}
+			comply(t, s, `{"action":"subscribe","trades":["*"],"bars":["*"]}`)
+			if s.command(t.Context(), r.action, &r.order) != nil {
+				return
+			}
+			if said := unframe(t, s.unsent()); said != "" && !json.Valid([]byte(said)) {
+				t.Fatalf("the clock is not JSON: %s", said)
+			}
 		}
 		echo := s.subs.echo(nil, native)
 		if !json.Valid(echo) {

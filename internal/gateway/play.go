@@ -285,7 +285,7 @@ func (g *Gateway) timeOf(ctx context.Context, at place) (market.Time, error) {
 // start lets the clock run.
 func (p *play) start(now time.Time) {
 	p.running, p.since, p.wake, p.next = true, now, now, 0
-	p.tellAt = now.Add(clockEvery)
+	p.tellAt = now
 }
 
 // hold lets the clock go on from where the client has seen it.

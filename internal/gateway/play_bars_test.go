@@ -291,7 +291,7 @@ func TestPlayImported(t *testing.T) {
 		}
 		trades := func(s string) string {
 			var list []string
-			for _, line := range strings.Split(s, ",") {
+			for line := range strings.SplitSeq(s, ",") {
 				if strings.HasPrefix(line, "t ") {
 					list = append(list, line)
 				}

@@ -222,6 +222,22 @@ func TestPlayLatest(t *testing.T) {
 	}
 }
 
+// TestPlayQuiet plays a time in which nothing happens: the clock is told at once, and goes on being told.
+func TestPlayQuiet(t *testing.T) {
+	m := newMemTape()
+	from := recent(m, 100, "SIM:A")
+	b := serve(t, m, nil)
+	c := b.dial("/v2/tape?speed=0.1&from=" + from.String())
+	c.read()
+	c.send(`{"action":"subscribe","trades":["SIM:B"]}`)
+	for kinds := ""; kinds != "subscription status clock clock clock"; {
+		x := c.frame()[0]
+		if kinds = strings.TrimSpace(kinds + " " + x.T); strings.Contains(kinds, "t ") && x.T == "t" {
+			t.Fatalf("got %+v", x)
+		}
+	}
+}
+
 // TestPlayShutdown ends the server under clients that play: they are told goodbye with their place.
 func TestPlayShutdown(t *testing.T) {
 	m := newMemTape()
