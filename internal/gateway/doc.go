@@ -18,6 +18,13 @@
 // that. Clients of the same manner (dialect, format, carrier, compression, cursors, mode) that want the same symbols and stand at the
 // same place are sent the same parcel. It is counted who holds it, and it is used again when nobody does.
 //
+// # Plays
+//
+// A session that plays is told the past: a clock bounds how far it may read, and an entry of the tape is due when the clock has come to the latest
+// time of receipt up to it (see play). What the tape does not have, and imports, come from history by the venues' times (see rows), merged by when
+// each is due. The driver is told when there is something to do next, so a play has no goroutine and no timer. When it has come to the end of the
+// tape it forgets its clock, and is live.
+//
 // # Who drives a session
 //
 // A shard drives many, on raw sockets: a goroutine that reads what came, and writes to each client all that is due in one write that
