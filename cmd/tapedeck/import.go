@@ -108,17 +108,8 @@ func (f *importFlags) options(cmd *cobra.Command) (layout.Options, error) {
 		}
 	}
 	if f.symbol != "" {
-		o.Symbol = market.Symbol(strings.ToUpper(f.symbol))
-		if venue, name, ok := strings.Cut(f.symbol, ":"); ok && f.venue == "" {
-			if o.Symbol, err = market.NewSymbol(venue, name); err != nil {
-				return o, fmt.Errorf("--symbol: %w", err)
-			}
-		} else if o.Symbol, err = market.NewSymbol("X", f.symbol); err != nil {
-			return o, fmt.Errorf("--symbol: %w", err)
-		} else if o.Symbol = market.Symbol(o.Symbol.Name()); f.venue != "" {
-			if o.Symbol, err = market.NewSymbol(f.venue, string(o.Symbol)); err != nil {
-				return o, fmt.Errorf("--symbol: %w", err)
-			}
+		if o.Symbol, err = f.chosen(&o); err != nil {
+			return o, err
 		}
 		o.Only = []market.Symbol{o.Symbol}
 	}
@@ -136,6 +127,31 @@ func (f *importFlags) options(cmd *cobra.Command) (layout.Options, error) {
 		return o, err
 	}
 	return o, f.words()
+}
+
+// chosen reads --symbol. Its venue, if it has one, is also that of the names in the file; without one it stands for that name at the venue of
+// the file.
+func (f *importFlags) chosen(o *layout.Options) (market.Symbol, error) {
+	venue, name, ok := strings.Cut(f.symbol, ":")
+	if !ok {
+		venue, name = f.venue, f.symbol
+	}
+	if f.venue != "" && !strings.EqualFold(f.venue, venue) {
+		return "", fmt.Errorf("--symbol %s is not of --venue %s", f.symbol, f.venue)
+	}
+	if venue == "" {
+		s, err := market.NewSymbol("X", name)
+		if err != nil {
+			return "", fmt.Errorf("--symbol: %w", err)
+		}
+		return market.Symbol(s.Name()), nil
+	}
+	s, err := market.NewSymbol(venue, name)
+	if err != nil {
+		return "", fmt.Errorf("--symbol: %w", err)
+	}
+	o.Venue = s.Venue()
+	return s, nil
 }
 
 // words checks the flags that have one of a few words.

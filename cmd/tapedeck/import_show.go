@@ -49,7 +49,9 @@ func (im *importer) describe(f *sourceFile) {
 			used = append(used, c.Name+" = "+c.Meaning)
 		}
 	}
-	fmt.Fprintf(im.out, "  %-9s %s\n", "columns", some(used))
+	if len(used) > 0 {
+		fmt.Fprintf(im.out, "  %-9s %s\n", "columns", some(used))
+	}
 	if len(left) > 0 {
 		fmt.Fprintf(im.out, "  %-9s %s\n", "left out", some(left))
 	}
