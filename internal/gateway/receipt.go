@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"tapedeck/internal/candle"
 	"tapedeck/internal/market"
@@ -34,6 +35,10 @@ type receipt struct {
 	days     *market.Lookup
 	limit    int
 	after    *market.TickKey
+
+	// A trade beyond the last of the bar that was received since has come while the receipt is made: it is in none of it.
+	through uint64
+	since   market.Time
 
 	sum    barTally
 	onTime barTally    // without the late trades
@@ -199,6 +204,9 @@ func (r *receipt) effect(e *market.Entry) (market.Effect, string) {
 func (r *receipt) take(e *market.Entry) error {
 	key := market.TickKey{Event: e.Event, Seq: e.Seq}
 	effect, why := r.effect(e)
+	if effect != 0 && e.Seq > r.through && e.Received > r.since {
+		return nil
+	}
 	if effect != market.EffectAll {
 		r.outCount++
 		r.reasons[why]++
@@ -357,6 +365,14 @@ func (g *Gateway) tellReceipt(w http.ResponseWriter, req *http.Request) error {
 	r := &receipt{
 		symbol: q.symbol, interval: q.interval, start: notZero(start), end: notZero(end), rules: rules, days: cal.Lookup(), limit: q.limit, after: q.after,
 		reasons: make(map[string]uint64),
+	}
+	r.through, r.since = bars[0].LastSeq, math.MaxInt64
+	switch {
+	case q.at != 0: // nothing comes any more
+	case bars[0].Final:
+		r.since = market.FromStd(time.Now()) - silence
+	default:
+		r.since = math.MinInt64
 	}
 	var list []revision
 	if !bars[0].Imported {

@@ -28,6 +28,17 @@ func TestReceiptOfAWrongBar(t *testing.T) {
 	if code != 200 || !strings.Contains(body, `"matches":false,"recomputed":{"o":1.00,"h":1.04,`) || h.Get(AdjustmentHeader) != "raw" {
 		t.Fatalf("got %d %s", code, body)
 	}
+	// A trade that came while the receipt was made is not in it.
+	b.history.mu.Lock()
+	for start, bar := range b.history.bars["SIM:A"][market.Min1()] {
+		bar.High, bar.Close, bar.CloseAt, bar.CloseSeq, bar.LastSeq, bar.Count = dec("1.03"), dec("1.03"), past0+3*market.Second, 4, 4, 4
+		bar.Volume, bar.Turnover = market.WideOf(dec("400")), market.WideOf(dec("406.00"))
+		b.history.bars["SIM:A"][market.Min1()][start] = bar
+	}
+	b.history.mu.Unlock()
+	if code, _, body := b.get(query); code != 200 || !strings.Contains(body, `"matches":true,`) || !strings.Contains(body, `"first":1,"last":4,`) {
+		t.Fatalf("got %d %s", code, body)
+	}
 	// As of a moment the forming bar is made of the trades, whatever is stored.
 	code, h, body = b.get(query + "&at=" + (past0 + 2*market.Second + 1_000_000).String())
 	if code != 200 || !strings.Contains(body, `"matches":true,`) || !strings.Contains(body, `"h":1.02,`) || h.Get(AtHeader) == "" {

@@ -93,6 +93,11 @@ func TestLedgerFollowsAFeed(t *testing.T) {
 	src.Put("sim", flagged(s, 5, 302, 302, 0), flagged(s, 6, 200, 303, 0))
 	// A file, newest first, and one that is played now.
 	src.Put("file", flagged(s, 7, -5000, 310, market.FlagImported|market.FlagHistory), flagged(s, 8, -5010, 310, market.FlagImported|market.FlagHistory))
+	bar := market.Bar{
+		Symbol: s, Interval: market.Day1(), Start: at(-200_000), End: at(-200_000) + 24*market.Hour,
+		Open: dec("1"), High: dec("2"), Low: dec("1"), Close: dec("2"), Priced: true, Imported: true,
+	}
+	src.Put("file", bar.Entry())
 	src.Put("replay", flagged(other, 1, -9000, 311, market.FlagImported))
 	st := mustOpen(t, options(t))
 	record(t, st, src)
@@ -100,7 +105,7 @@ func TestLedgerFollowsAFeed(t *testing.T) {
 		"1 12-20", "1 50-60", "1 300-304", // from the first tick of the symbol on; alive at 12 and 50 means nothing of the time between
 		"2 12-51", "2 200-201", "2 302-303",
 		"3 100-131",
-		"4 -5010--4999",
+		"4 -200000--113600", "4 -5010--4999",
 	}
 	if diff := gocmp.Diff(want, evidence(t, st, s)); diff != "" {
 		t.Error(diff)

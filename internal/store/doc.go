@@ -39,6 +39,8 @@
 //	archived    id | kind symbol day state rows bytes first_event first_seq last_event last_seq max_seq through created sum file
 //	archive_removed  symbol kind | rows until   ticks that retention removed
 //	epochs      since | epoch       from which position on the tape had which epoch
+//	coverage_rows  symbol feed origin since | until known                 what is known of which time, and by what
+//	late_rows      symbol hour | first last received                      where trades came late, by the hour of their receipt
 //	meta        key | value         format, created, open, suspect
 //
 // Ticks are clustered by symbol and event time. A price is a coefficient in the row and an exponent in its form: what the ticks
