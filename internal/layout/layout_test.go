@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"archive/zip"
 	"bytes"
 	"compress/gzip"
 	"encoding/binary"
@@ -40,6 +41,25 @@ func zstded(t testing.TB, text string) string {
 	return string(z.EncodeAll([]byte(text), nil))
 }
 
+func inZIP(t testing.TB, files ...string) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for i, text := range files {
+		f, err := w.Create(fmt.Sprintf("folder/%d.csv", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(f, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
 func inUTF16(text string, order binary.AppendByteOrder) string {
 	b := order.AppendUint16(nil, 0xfeff)
 	for _, u := range utf16.Encode([]rune(text)) {
@@ -54,7 +74,7 @@ func TestPacking(t *testing.T) {
 	want := []string{"IMPORT:X 2023-11-14T22:13:20Z 1.50×2 Zürich/", "IMPORT:X 2023-11-14T22:13:21Z 1.5×3"}
 	for name, packed := range map[string]string{
 		"plain": text, "CRLF": strings.ReplaceAll(text, "\n", "\r\n"), "byte order mark": "\xef\xbb\xbf" + text, "gzip": zipped(t, text),
-		"two gzip members": zipped(t, text[:30]) + zipped(t, text[30:]), "zstd": zstded(t, text), "UTF-16, little end first": inUTF16(text, binary.LittleEndian),
+		"two gzip members": zipped(t, text[:30]) + zipped(t, text[30:]), "zstd": zstded(t, text), "ZIP": inZIP(t, text), "UTF-16, little end first": inUTF16(text, binary.LittleEndian),
 		"UTF-16, big end first": inUTF16(text, binary.BigEndian), "UTF-16 in gzip": zipped(t, inUTF16(text, binary.LittleEndian)),
 		"no last line end": strings.TrimSuffix(text, "\n"), "JSON": `{"time":1700000000,"price":1.50,"size":"2","exchange":"Z\u00fcrich"}` + "\n\n" + `{"price":1.5,"time":1700000001,"size":3,"exchange":null}`,
 	} {
@@ -91,6 +111,9 @@ func TestRefused(t *testing.T) {
 		"JSON, pretty":      {text: "{\n \"time\": 1\n}\n", want: "several lines"},
 		"JSON of nothing":   {text: "{\"a\":1,\"b\":2}\n", want: "no time"},
 		"a ZIP from a pipe": {text: "PK\x03\x04xxxx", want: "ZIP"},
+		"two files in ZIP":  {text: inZIP(t, "a", "b"), want: "several files"},
+		"no file in ZIP":    {text: inZIP(t), want: "ZIP"},
+		"ZIP cut off":       {text: inZIP(t, strings.Repeat("time,price\n", 99))[:60], want: "ZIP archive is damaged"},
 		"wrong map":         {text: "a,b\n1,2\n", opt: Options{Map: map[string]string{"when": "a"}}, want: "when is not one of"},
 		"wrong dates":       {text: "a,b\n1,2\n", opt: Options{Dates: "ymd"}, want: "ymd"},
 		"wrong label":       {text: "a,b\n1,2\n", opt: Options{Label: "middle"}, want: "middle"},

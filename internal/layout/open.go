@@ -102,6 +102,7 @@ func (r *Reader) unpack(src io.Reader, raw *bufio.Reader, magic []byte) (*bufio.
 		{"7z\xbc\xaf", "packed by 7-Zip; unpack it, or pack it by gzip or zstd"},
 		{"\xd0\xcf\x11\xe0", "an Excel workbook; save it as CSV"},
 		{"ARRO", "an Arrow file; save it as Parquet or CSV"},
+		{"PK\x05\x06", "a ZIP archive that holds no file"},
 		{"SQLi", "an SQLite database; export the table as CSV"},
 	} {
 		if bytes.HasPrefix(magic, []byte(kind.magic)) {
