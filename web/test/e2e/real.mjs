@@ -1,6 +1,7 @@
 /** Browser tests of the page together with the server that it is built into. */
 import { chartOf, equal, liveChart, ok, Server, until } from './harness.mjs';
 import { startProxy } from './proxy.mjs';
+import { realPast } from './realpast.mjs';
 import { plainStreams } from './stream.mjs';
 
 /** A test with a server of its own, stopped and wiped afterwards. */
@@ -294,5 +295,7 @@ export function realTests(binary) {
         'colours',
       );
     }),
+
+    ...realPast((name, run) => withServer(binary, name, run), sameBars),
   ];
 }
