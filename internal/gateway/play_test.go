@@ -169,3 +169,53 @@ func TestPlayFlatOut(t *testing.T) {
 		}
 	})
 }
+
+// TestPlayWaitsForTheClient plays for a client that reads nothing for minutes. The clock waits: the client does not find the past piled up.
+func TestPlayWaitsForTheClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemTape()
+		from := market.FromStd(time.Now()) - market.Hour
+		for i := range 3600 {
+			m.Put("sim", tick("SIM:A", uint64(i+1), from+market.Time(i)*market.Second))
+		}
+		v := watchTape(t, m, manner{}, func(o *Options) { o.Limits.Frame = 1000 })
+		v.do(`{"action":"subscribe","trades":["SIM:A"]}`)
+		v.do(`{"action":"play","from":%q,"speed":2}`, from.String())
+		v.watch(time.Second)
+		time.Sleep(10 * time.Minute)
+		v.seen = nil
+		v.watch(10 * time.Second)
+		got := strings.Count(v.lines("t"), "t SIM:A")
+		// A frame, a second of the wall that the clock was ahead, and what came since.
+		if got < 20 || got > 35 {
+			t.Errorf("%d trades came in ten seconds at twice the pace", got)
+		}
+	})
+}
+
+// TestPlaySubscriptions changes what is wanted while the past is played: a new symbol comes from the clock's moment on.
+func TestPlaySubscriptions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemTape()
+		from := market.FromStd(time.Now()) - 59*market.Second
+		for i := range 60 {
+			at := from + market.Time(i)*market.Second
+			m.Put("sim", tick("SIM:A", uint64(i+1), at), tick("SIM:B", uint64(i+1), at))
+		}
+		v := watchTape(t, m, manner{}, nil)
+		v.do(`{"action":"play","from":%q}`, from.String())
+		v.watch(2500 * time.Millisecond)
+		v.do(`{"action":"subscribe","trades":["SIM:A"]}`)
+		v.watch(2 * time.Second)
+		v.do(`{"action":"subscribe","trades":["SIM:B"]}`)
+		v.watch(time.Second)
+		v.do(`{"action":"unsubscribe","trades":["SIM:A"]}`)
+		v.watch(time.Second)
+		if got, want := v.lines("t"), "t SIM:A 4,t SIM:A 5,t SIM:A 6,t SIM:B 6,t SIM:B 7"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		if err := v.try(`{"action":"subscribe","trades":["SIM:A"],"from":{"time":"1999-12-31"}}`); err == nil {
+			t.Error("a subscription from another moment was taken while the past was played")
+		}
+	})
+}
