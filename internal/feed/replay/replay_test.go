@@ -243,7 +243,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 		"empty":                {"", "", []string{"is empty"}},
 		"blank lines":          {"\n\n\n", "", []string{"no rows"}},
 		"header only":          {"time,price\n", "", []string{"no rows"}},
-		"no such columns":      {"when,what,who\n2024-01-01,1,x\n", "", []string{"no time", "no price", "when, what, who", "map=time="}},
+		"no such columns":      {"where,what,who\n2024-01-01,1,x\n", "", []string{"no time", "no price", "where, what, who", "map=time="}},
 		"Finnish":              {"Päivä,Avaus,Päätös\n1980-11-03,1,2\n", "", []string{"Päivä, Avaus, Päätös", "map="}},
 		"no header, nine":      {"1381017600,122.0,122.0,122.0,122.0,0.1,1,1,1\n", "", []string{"no header", "9 columns", "map=time=1"}},
 		"first row broken":     {"x,1,1\n1315922016,5.8,1.0\n", "", []string{"no header", "x,1,1"}},
