@@ -85,6 +85,16 @@ func imported(t *testing.T, data, symbol string) string {
 // importKilled runs an import and kills it after a while; done tells that it came to its end before.
 func importKilled(t *testing.T, after time.Duration, args ...string) (done bool) {
 	t.Helper()
+	done, err := importFor(t, after, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return done
+}
+
+// importFor is importKilled for an import that may fail.
+func importFor(t *testing.T, after time.Duration, args ...string) (done bool, err error) {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program(t), append([]string{"import", "--yes"}, args...)...)
 	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "XDG_CONFIG_HOME=")
 	var out bytes.Buffer
@@ -93,11 +103,11 @@ func importKilled(t *testing.T, after time.Duration, args ...string) (done bool)
 		t.Fatal(err)
 	}
 	timer := time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
-	err := cmd.Wait()
+	err = cmd.Wait()
 	if killed := !timer.Stop(); err != nil && !killed {
-		t.Fatalf("import: %v\n%s", err, &out)
+		return false, fmt.Errorf("import: %w\n%s", err, &out)
 	}
-	return err == nil
+	return err == nil, nil
 }
 
 // TestKillImport kills an import into a folder again and again. Nothing is lost, and nothing comes twice.
@@ -149,8 +159,12 @@ func TestKillImportThroughServer(t *testing.T) {
 			defer close(killed)
 			_ = p.cmd.Process.Kill()
 		})
-		done = importKilled(t, moment, file, "--symbol", "SIM:SPY", "--data", data)
+		var err error
+		done, err = importFor(t, moment, file, "--symbol", "SIM:SPY", "--data", data)
 		if timer.Stop() {
+			if err != nil {
+				t.Fatal(err)
+			}
 			continue
 		}
 		<-killed

@@ -118,7 +118,7 @@ func importFeed(id string) (string, error) {
 	return market.ImportFeed + id[:32], nil
 }
 
-// locked returns the file with its mutex held and its lane open.
+// locked returns the file with its mutex held, and its lane open unless the whole file is on the tape.
 func (m *importer) locked(ctx context.Context, id string) (*importedFile, error) {
 	name, err := importFeed(id)
 	if err != nil {
@@ -136,7 +136,7 @@ func (m *importer) locked(ctx context.Context, id string) (*importedFile, error)
 	m.mu.Unlock()
 
 	f.mu.Lock()
-	if f.lane != nil {
+	if f.lane != nil || f.stand.done {
 		return f, nil
 	}
 	lane, err := m.writer.HistoryLane(ctx, name)
@@ -151,6 +151,9 @@ func (m *importer) locked(ctx context.Context, id string) (*importedFile, error)
 		return nil, err
 	}
 	f.lane, f.stand, f.end = lane, stand, m.tape.Bounds().Last
+	if stand.done {
+		f.letGo()
+	}
 	return f, nil
 }
 

@@ -28,8 +28,7 @@ type onlineIntake struct {
 	client *http.Client
 	file   IntakeFile
 	rows   uint64
-	begun  bool // the server was there before
-	put    bool // something was
+	begun  bool // a file was, so that the server was there
 	enc    tape.Encoder
 	buf    []byte
 }
@@ -103,14 +102,14 @@ func (in *onlineIntake) part(ctx context.Context, entries []market.Entry, from, 
 	if err != nil {
 		return err
 	}
-	in.rows, in.put = s.Rows, true
+	in.rows = s.Rows
 	return nil
 }
 
 // Close implements Intake.
 func (in *onlineIntake) Close(ctx context.Context) error {
 	defer in.client.CloseIdleConnections()
-	if !in.put {
+	if !in.begun {
 		return nil
 	}
 	for {
