@@ -8,7 +8,10 @@ import type { Rest } from '../net/rest.ts';
 const stillness = 250;
 
 /** After this many milliseconds the newest end of the coverage is asked for again. */
-const stale = 10_000;
+const stale = 5_000;
+
+/** The server tells of eleven years at once; seconds. */
+const longest = 10 * 365 * 86_400;
 
 /** What is known of the time on the chart: for every second whether we were there, or how else we know. */
 export class Coverage {
@@ -34,7 +37,8 @@ export class Coverage {
     }
     const { have } = this;
     const fresh = Date.now() - this.askedAt < stale;
-    if (have !== null && have.from <= seen.from && have.to >= seen.to && fresh) return;
+    const wanted = Math.max(seen.from, seen.to - longest);
+    if (have !== null && have.from <= wanted && have.to >= seen.to && fresh) return;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => void this.ask(symbol, seen), stillness);
   }
@@ -47,7 +51,8 @@ export class Coverage {
   private async ask(symbol: string, { from, to }: Stretch): Promise<void> {
     // Half a screen more at either side, so that a small move needs no question.
     const more = Math.ceil((to - from) / 2);
-    const wide = { from: Math.floor(from - more), to: Math.ceil(to + more) };
+    const end = Math.ceil(to + more);
+    const wide = { from: Math.max(end - longest, Math.floor(from - more)), to: end };
     this.asking.abort();
     this.asking = new AbortController();
     const { signal } = this.asking;

@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { chartOf, liveChart, Server, until } from './harness.mjs';
+import { shown } from './past.mjs';
 
 const folder = fileURLToPath(new URL('../../../docs/img/', import.meta.url));
 
@@ -41,6 +42,17 @@ export function screenshots(binary) {
             await until('the usual delay', settled, 20_000).catch(() => undefined);
             await page.screenshot({ path: `${folder}${name}.png` });
           }
+          const at = new Date(Date.now() - 60_000).toISOString();
+          const page = await visitor.open(
+            `${server.url}#symbol=SIM:AAPL&interval=1s&at=${at}&speed=2`,
+            { viewport: { width: 1440, height: 860 }, timezoneId: 'UTC' },
+          );
+          await shown(page, (m) => m.at > Date.parse(at) + 4_000);
+          await page.locator('.strip [data-state]').first().waitFor({ state: 'attached' });
+          await until('every sparkline', () =>
+            page.evaluate(() => window.tapedeck.watch.rows.every((row) => row.spark.length > 5)),
+          );
+          await page.screenshot({ path: `${folder}past-dark.png` });
         } finally {
           await visitor.close();
           await server.close();
