@@ -177,7 +177,7 @@ func TestAnswersAsOfAMoment(t *testing.T) {
 		now := pastOf(t, tapeAt(records, forever))
 		r := rand.New(rand.NewPCG(seed, 12))
 		last := records[len(records)-1].Entries[0].Received
-		for range 8 {
+		for range 4 {
 			at := begin2024 + market.Time(r.Int64N(int64(last-begin2024)))
 			if r.IntN(2) == 0 { // just when something came
 				entries := records[r.IntN(len(records))].Entries

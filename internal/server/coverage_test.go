@@ -143,7 +143,7 @@ func TestCoverageTilesTheSpan(t *testing.T) {
 	for seed := range uint64(3) {
 		p := pastOf(t, tapeAt(script(seed), 1<<62))
 		r := rand.New(rand.NewPCG(seed, 13))
-		for range 60 {
+		for range 30 {
 			symbol := []string{"SIM:BTC-USD", "NASDAQ:ABC", "SIM:RARE-USD"}[r.IntN(3)]
 			from := begin2024.Floor(market.Second) + market.Time(r.IntN(200_000)-40_000)*market.Second
 			to := from + market.Time(1+r.IntN(90_000))*market.Second

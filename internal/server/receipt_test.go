@@ -75,7 +75,7 @@ func TestReceiptsMatchTheirBars(t *testing.T) {
 		records := script(seed)
 		p := pastOf(t, tapeAt(records, 1<<62))
 		r := rand.New(rand.NewPCG(seed, 14))
-		for range 250 {
+		for range 150 {
 			symbol := []market.Symbol{"SIM:BTC-USD", "NASDAQ:ABC", "ALPACA:ABC", "SIM:RARE-USD"}[r.IntN(4)]
 			frame := []string{"1Sec", "1Min", "5Min", "1Hour", "4Hour", "1Day", "1Week", "1Month"}[r.IntN(8)]
 			entries := records[r.IntN(len(records))].Entries
@@ -136,7 +136,7 @@ func TestReceiptsMatchTheirBars(t *testing.T) {
 			}
 		}
 	}
-	if found < 100 || late < 10 {
+	if found < 80 || late < 5 {
 		t.Errorf("%d receipts, %d of them of revised bars: the test looks at nothing", found, late)
 	}
 }
