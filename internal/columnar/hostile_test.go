@@ -120,7 +120,7 @@ func TestChangedBytesAreNeverOtherRows(t *testing.T) {
 	file := small(t)
 	want := read(t, open(t, file), market.TickQuery{})
 	r := rand.New(rand.NewPCG(17, 18))
-	for range 3000 {
+	for range 600 {
 		bad := bytes.Clone(file)
 		at := r.IntN(len(bad))
 		bad[at] ^= 1 << r.IntN(8)

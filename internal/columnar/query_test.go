@@ -44,7 +44,7 @@ func TestScansGiveWhatTheyAreAskedFor(t *testing.T) {
 	if first, last, ok := f.Span(); !ok || first != rows[0].Event && first != rows[3*pageRows].Event || last < rows[len(rows)-1].Event {
 		t.Errorf("span %s to %s, %t", first, last, ok)
 	}
-	for i := range 300 {
+	for i := range 80 {
 		var q market.TickQuery
 		pick := func() *market.Row { return &rows[r.IntN(len(rows))] }
 		if r.IntN(2) == 0 {
