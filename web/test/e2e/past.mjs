@@ -275,7 +275,7 @@ export function pastTests(withFake) {
 
     withFake(
       'back and forth through more history than a page holds',
-      { history: 100_000, rate: 1 },
+      { names: ['AAPL'], history: 100_000, rate: 1 },
       async (visitor, fake) => {
         const page = await visitor.open(`${fake.url}#symbol=SIM:AAPL&interval=5s`);
         await liveChart(page, 1);

@@ -189,7 +189,7 @@ export function realTests(binary) {
       const page = await visitor.open(`${server.url}#symbol=SIM:AAPL`);
       await liveChart(page, 1);
       await page.keyboard.press('/');
-      await page.getByRole('combobox').fill('nvd');
+      await page.getByRole('combobox', { name: 'Symbol or venue' }).fill('nvd');
       await page.getByRole('option', { name: 'NVDA' }).waitFor();
       await page.keyboard.press('Enter');
       await until('NVDA', async () => (await chartOf(page)).symbol === 'SIM:NVDA');
@@ -211,7 +211,7 @@ export function realTests(binary) {
       await page.getByRole('dialog', { name: 'Keys' }).waitFor({ state: 'hidden' });
       // Escape and the next key in one task of the page: nobody's fingers are too fast.
       await page.keyboard.press('/');
-      await page.getByRole('combobox').waitFor();
+      await page.getByRole('combobox', { name: 'Symbol or venue' }).waitFor();
       await Promise.all([page.keyboard.press('Escape'), page.keyboard.press('l')]);
       await until('the line', () => page.url().includes('view=line'));
       await page.keyboard.press('u');
@@ -235,7 +235,7 @@ export function realTests(binary) {
         const wide = await page.evaluate(() => document.scrollingElement.scrollWidth);
         ok(wide <= width, `nothing sticks out: ${wide} of ${width}`);
         const small = await page.evaluate(() =>
-          [...document.querySelectorAll('header button, .watch td a')]
+          [...document.querySelectorAll('header button, .deck button, .watch td a')]
             .map((e) => ({
               name: e.textContent.trim() || e.ariaLabel,
               box: e.getBoundingClientRect(),
