@@ -17,8 +17,8 @@ import (
 // files are not concerned.
 var ErrArchive = errors.New("a file of the archive is missing or damaged")
 
-// openFiles is how many files of the archive are kept open for the next query.
-const openFiles = 64
+// openFiles is how many files of the archive are kept open for the next query. Each costs a descriptor and what its end says, some kilobytes.
+const openFiles = 256
 
 // seriesKey is the trades or the quotes of a symbol.
 type seriesKey struct {

@@ -114,7 +114,7 @@ func (a *Archiver) Run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, a.db.Close()) }()
 	for attempt := 0; ; {
-		err := a.look(ctx)
+		err := a.store.notice(a.look(ctx))
 		if ctx.Err() != nil {
 			return nil
 		}

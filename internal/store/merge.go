@@ -50,6 +50,9 @@ type mergeCursor struct {
 	head head
 }
 
+// mergeColdRows bounds the rows of the archive alike. There are more of them, for each time that a cursor reads on it decodes whole pages.
+const mergeColdRows = 1 << 18
+
 // manySeries is how many symbols a merge may have that keep their files of the archive open.
 const manySeries = 32
 
@@ -98,7 +101,7 @@ func newMerge(ctx context.Context, s *Store, q *market.TickQuery) (*merge, error
 	share := min(q.Limit, mergeRows) / (len(m.closed) + 1)
 	m.page = min(firstPage, max(4, 2*share))
 	if n := len(m.closed); n > manySeries {
-		m.chunk = max(64, mergeRows/n)
+		m.chunk = max(64, mergeColdRows/n)
 	}
 	return m, nil
 }

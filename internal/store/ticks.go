@@ -25,6 +25,8 @@ var ErrQuery = errors.New("not a query that can be answered")
 // returns an error, which is then returned. The row is valid until yield returns. Memory does not grow with the
 // answer. Ticks that are recorded meanwhile are part of the answer when they are in its way.
 //
+// An error that wraps ErrArchive says that a file of the archive which is in the way is missing or damaged.
+//
 // Of all symbols (q.Symbol is "") the order is that of (Event, N), and q.After holds an N in its Seq.
 func (s *Store) Ticks(ctx context.Context, q market.TickQuery, yield func(*market.Row) error) error {
 	if q.Kind != market.KindTrade && q.Kind != market.KindQuote {
