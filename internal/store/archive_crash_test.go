@@ -90,7 +90,7 @@ func TestArchiveKill(t *testing.T) {
 			t.Fatal(err)
 		}
 		rnd := rand.New(rand.NewPCG(5, uint64(keep)))
-		for kills := 0; killArchiver(t, o.Path, keep, 1+rnd.IntN(70)); kills++ {
+		for kills := 0; killArchiver(t, o.Path, keep, 20+rnd.IntN(250)); kills++ {
 			checkArchive(t, o, src, keep == 0)
 			if kills > 200 {
 				t.Fatal("it does not come to an end")

@@ -52,6 +52,9 @@ const (
 	clockStep = time.Minute
 	holdStill = time.Hour
 
+	// beginAttempts is how often a transaction is begun again when others have the lock for longer than a statement waits.
+	beginAttempts = 20
+
 	// mostFailures is with how many symbols one look may fail before it gives up until the next.
 	mostFailures = 8
 )
@@ -215,8 +218,13 @@ func (a *Archiver) transact(ctx context.Context, do func(context.Context, *sql.T
 		a.onStep()
 		defer a.onStep()
 	}
+	stop := ctx
 	ctx = context.WithoutCancel(ctx)
 	tx, err := a.db.BeginTx(ctx, nil)
+	// A recorder that catches up leaves little room between its transactions.
+	for attempt := 0; err != nil && passing(err) && attempt < beginAttempts && stop.Err() == nil; attempt++ {
+		tx, err = a.db.BeginTx(ctx, nil)
+	}
 	if err != nil {
 		return fmt.Errorf("archive: %w", mark(err))
 	}
