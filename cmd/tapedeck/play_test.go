@@ -58,13 +58,14 @@ func TestPlay(t *testing.T) {
 		}
 		next[key] = k.Seq + 1
 	}
-	for args, want := range map[string]string{
-		"--from noon":                                "from: it must be a time",
-		"--from 1m --to 2m":                          "to: it must be later than from",
-		"--from 1m --speed 0":                        "speed: it must be a number from 0.1 to 10000",
-		"--from 2200-01-01":                          "that time has not come yet",
-		"--from 2200-01-01 --url http://127.0.0.1:1": "connect",
+	for _, c := range [][2]string{
+		{"--from noon", "from: it must be a time"},
+		{"--from 1m --to 2m", "to: it must be later than from"},
+		{"--from 1m --speed 0", "speed: it must be a number from 0.1 to 10000"},
+		{"--from 2200-01-01", "that time has not come yet"},
+		{"--from 2200-01-01 --url http://127.0.0.1:1", "connect"},
 	} {
+		args, want := c[0], c[1]
 		cmd := exec.CommandContext(t.Context(), program(t), append([]string{"play", "--url", p.url}, strings.Fields(args)...)...)
 		out, err := cmd.CombinedOutput()
 		if err == nil || cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(string(out), want) {
