@@ -116,6 +116,9 @@ func (f *Feed) trade(e *market.Entry, at market.Time) error {
 	t := fill{at: at, seq: e.Seq, price: e.Price, turnover: turnover}
 	t.size = market.WideOf(e.Size)
 	sym := f.symbol(e.Symbol)
+	if sym.guests && e.Flags&market.FlagHistory == 0 {
+		f.adopt(sym, at)
+	}
 	day := sym.venue.days.Day(at)
 	effects := f.effects(sym.venue, e.Conditions, day, at)
 
@@ -219,8 +222,33 @@ func (f *Feed) open(sym *symbol, i int, at market.Time, day *market.Day, past bo
 		return n
 	}
 	s.insert(n)
+	n.home = f
+	sym.guests = sym.guests || past
 	f.queue.push(deadline{end, n})
 	return n
+}
+
+// adopt makes the clock of this feed close the bars that a file opened, up to the one that holds a time: a file that ends in the middle
+// of them has a clock that goes no further.
+func (f *Feed) adopt(sym *symbol, at market.Time) {
+	sym.guests = false
+	for i := range sym.series {
+		for _, n := range sym.series[i].bars {
+			switch {
+			case n.home == f, n.leaving:
+			case n.bar.Start > at:
+				sym.guests = true // the file is ahead, and closes them itself unless it ends before
+			default:
+				n.home.queue.drop(n)
+				d := deadline{n.bar.End, n}
+				if n.bar.Final {
+					d.at += f.m.window
+				}
+				n.home = f
+				f.queue.push(d)
+			}
+		}
+	}
 }
 
 func (f *Feed) gappy(sym *symbol, start, end market.Time) bool {
@@ -271,7 +299,8 @@ func (f *Feed) Load(b market.Bar) error {
 		if b.Start >= b.End || b.Start < minTime || b.End > maxTime || b.Symbol == "" {
 			return fmt.Errorf("load %s bar of %q at %s: %w", b.Interval, b.Symbol, b.Start, ErrInvalid)
 		}
-		s := &f.symbol(b.Symbol).series[i]
+		sym := f.symbol(b.Symbol)
+		s := &sym.series[i]
 		if b.Final {
 			s.leave(b.End)
 			f.clock = max(f.clock, b.End+f.m.grace) // else it would not be final
@@ -283,7 +312,8 @@ func (f *Feed) Load(b market.Bar) error {
 			}
 		}
 		n := f.m.take()
-		n.bar, n.series, n.gappy = b, s, b.Gappy
+		n.bar, n.series, n.home, n.gappy = b, s, f, b.Gappy
+		sym.guests = true
 		s.insert(n)
 		s.floor = max(s.floor, b.Start)
 		f.queue.push(deadline{b.End, n})

@@ -12,6 +12,7 @@ type symbol struct {
 	venue  *venue
 	gaps   spans
 	series []series // one for each interval of the machine
+	guests bool     // files may have opened bars that are in memory
 }
 
 // series are the bars of a symbol and interval that are in memory, by rising start.
@@ -33,9 +34,10 @@ func (s *series) leave(end market.Time) {
 type node struct {
 	bar     market.Bar
 	series  *series
-	dirty   bool // in Machine.dirty
-	closed  bool // since the last Drain
-	revised bool // since the last Drain
+	home    *Feed // whose queue it is in; nil of a delta
+	dirty   bool  // in Machine.dirty
+	closed  bool  // since the last Drain
+	revised bool  // since the last Drain
 	delta   bool
 	leaving bool // to be removed by the next Drain
 	gappy   bool // came from the store with a gap that we do not know
@@ -156,6 +158,18 @@ func (q *deadlines) pop() deadline {
 	}
 	*q = h
 	return top
+}
+
+// drop takes out the deadline of a bar.
+func (q *deadlines) drop(n *node) {
+	h := *q
+	*q = h[:0]
+	for _, d := range h { // what is pushed lies before what is still to be read
+		if d.n != n {
+			q.push(d)
+		}
+	}
+	clear(h[len(*q):])
 }
 
 // span is a half-open span of time.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"tapedeck/internal/candle"
 	"tapedeck/internal/market"
@@ -116,8 +117,11 @@ func (f *fold) loadBars(ctx context.Context) (err error) {
 		}
 	}
 	clear(f.batch.feeds)
-	// What came out is in the file already.
-	f.machine.Drain(nil)
+	// What came out is in the file already, but that a bar is over which a file had open when the recorder was stopped, and the clock of
+	// the symbol's feed was further.
+	if over := slices.DeleteFunc(f.machine.Drain(nil), func(c candle.Change) bool { return !c.Closed }); len(over) > 0 {
+		f.batch.bars = append(f.batch.bars, barStep{changes: over})
+	}
 	return nil
 }
 
