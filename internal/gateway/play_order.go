@@ -84,7 +84,7 @@ func (r *request) command(o map[string]any) (err error) {
 				continue
 			}
 			t, err := moment(name, o[name])
-			r.order.from = &departure{time: t}
+			r.order.from = &departure{time: notZero(t)}
 			return err
 		}
 		return errors.New(`"time" must say where to, such as "2026-11-23T14:30:00Z"`)
@@ -129,7 +129,7 @@ func whence(v any) (*departure, error) {
 	if err != nil || v == nil {
 		return nil, err
 	}
-	return &departure{time: t}, nil
+	return &departure{time: notZero(t)}, nil
 }
 
 // moment reads a time; a member that is missing is 0.
@@ -175,7 +175,7 @@ func (p params) order() (*order, error) {
 		if err != nil {
 			return nil, err
 		}
-		o.from = &departure{time: t}
+		o.from = &departure{time: notZero(t)}
 	}
 	if text, ok := p["cursor"]; ok {
 		c, err := tape.ParseCursor(text)
