@@ -9,6 +9,7 @@ import (
 
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
+	"tapedeck/internal/websocket"
 )
 
 // refusal is an error message of the stream.
@@ -82,9 +83,20 @@ func (s *session) obey(ctx context.Context, q inquiry) {
 		s.tell()
 		return
 	}
-	if ctx.Err() == nil {
-		s.say(s.g.refuse(err).append(nil))
+	if ctx.Err() != nil {
+		return
 	}
+	r := s.g.refuse(err)
+	if s.manner.dialect != prices {
+		s.say(r.append(nil))
+		return
+	}
+	// It asked by its address, and knows no messages but prices.
+	code := websocket.CodeInternal
+	if r.code == 416 {
+		code = codeTrimmed
+	}
+	s.leave(&leave{code, r.msg, "refused"})
 }
 
 // refuse turns an error into what the client is told.
