@@ -72,7 +72,9 @@ func (s *session) command(ctx context.Context, action string, o *order) error {
 			return err
 		}
 	case "live":
-		s.goLive()
+		if p != nil || s.opening != nil || s.behind {
+			s.goLive()
+		}
 	case "seek":
 		if err := s.seek(ctx, o); err != nil {
 			return err
@@ -86,6 +88,7 @@ func (s *session) command(ctx context.Context, action string, o *order) error {
 		}
 		if !p.running {
 			p.steps = 0
+			p.hold(now) // some of the steps may have been told
 			p.start(now)
 		}
 	case "speed":
@@ -333,6 +336,10 @@ func (p *play) until(t market.Time) time.Time {
 	}
 	return p.since.Add(time.Duration(wait))
 }
+
+// isStill reports whether nothing is due before the client asks for something. What the clock had passed when it was held is told: in mode
+// latest that comes with the next round.
+func (p *play) isStill() bool { return !p.running && p.steps == 0 && p.told >= p.base }
 
 // isPast reports whether the session is told the past, and not up to a place on the tape yet: no cursor can say then what it has.
 func (p *play) isPast() bool { return p != nil && p.from < p.oldest && p.told < p.oldest }

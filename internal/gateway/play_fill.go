@@ -26,6 +26,14 @@ const mostScanned = 1 << 16
 // when it would have to wait for the tape or for history.
 func (s *session) fillPlay(ctx context.Context, p *parcel, sc *scratch, tape bool) error {
 	pl := s.play
+	if s.isUnmoored() {
+		if !tape {
+			return errBehind
+		}
+		if err := s.moor(ctx); err != nil {
+			return err
+		}
+	}
 	now := time.Now()
 	limit := pl.limit(now)
 	stepping := pl.steps > 0
@@ -41,7 +49,11 @@ func (s *session) fillPlay(ctx context.Context, p *parcel, sc *scratch, tape boo
 	}
 	if pl.next == 0 || pl.next <= limit {
 		var err error
-		if how, err = s.advance(ctx, p, sc, tape, limit, latest); err != nil {
+		how, err = s.advance(ctx, p, sc, tape, limit, latest)
+		switch {
+		case err != nil && s.isUnmoored():
+			how = moreDue // it was trimmed while it was read
+		case err != nil:
 			return err
 		}
 	}
@@ -49,6 +61,26 @@ func (s *session) fillPlay(ctx context.Context, p *parcel, sc *scratch, tape boo
 		s.paced(now)
 	}
 	s.settle(p, sc, how, now, stepping)
+	return nil
+}
+
+// isUnmoored reports whether a play that has not come to the tape yet would find its place there trimmed.
+func (s *session) isUnmoored() bool {
+	return s.play.isPast() && s.g.opt.Tape.Bounds().First > s.main.at.pos
+}
+
+// moor finds the place on the tape anew for a play that has not come to it yet, when the tape no longer has it: what was trimmed meanwhile comes
+// out of history like what was before.
+func (s *session) moor(ctx context.Context) error {
+	pl := s.play
+	found := play{from: pl.told}
+	at, err := s.g.findPlay(ctx, s.g.opt.Tape.Bounds(), &found)
+	if err != nil {
+		return err
+	}
+	s.main = stretch{at: at}
+	pl.oldest, pl.trimmed, pl.bars, pl.next = found.oldest, found.trimmed, nil, 0
+	pl.rows.opened = false
 	return nil
 }
 
@@ -85,7 +117,7 @@ func (s *session) settle(p *parcel, sc *scratch, how reached, now time.Time, ste
 	case stepping && (how == midStep || how == atEnd):
 		pl.steps, pl.base, pl.shown = 0, max(pl.base, pl.told), max(pl.shown, pl.told)
 		pl.tellAt = now
-	case pl.running && !stepping:
+	case !stepping:
 		pl.told = max(pl.told, clock)
 		pl.shown = max(pl.shown, pl.told)
 	}

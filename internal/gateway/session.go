@@ -221,7 +221,7 @@ func (s *session) mayPart() bool {
 // isCurrent reports whether the client has been sent all that it is due, as of the moment.
 func (s *session) isCurrent() bool {
 	if s.play != nil {
-		return !s.play.running && s.play.steps == 0
+		return s.play.isStill()
 	}
 	return len(s.detours) == 0 && uint64(s.main.at.pos) >= s.g.hub.end.Load()
 }
@@ -271,8 +271,10 @@ func (s *session) told() string {
 }
 
 // paced sets when the next round of mode latest is due. Sessions with the same interval are due at the same moments, so that they share
-// what is built for one of them.
-func (s *session) paced(now time.Time) { s.due = now.Truncate(s.every).Add(s.every) }
+// what is built for one of them. The clock of the wall says when that is, and the one that never steps when it has come.
+func (s *session) paced(now time.Time) {
+	s.due = now.Add(now.Truncate(s.every).Add(s.every).Sub(now))
+}
 
 // quiet returns until when nothing is to be built for the session, by its pace; zero when it has none.
 func (s *session) quiet() time.Time {
