@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -71,10 +72,13 @@ func format(ctx context.Context, db *sql.DB) (version int, err error) {
 }
 
 // prepareSchema brings the file to the format of this program in one transaction.
-func prepareSchema(ctx context.Context, db *sql.DB) error {
+func prepareSchema(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 	version, err := format(ctx, db)
 	if err != nil || version >= userVersion {
 		return err
+	}
+	if version > 0 {
+		log.InfoContext(ctx, "the store is brought up to date; a large file takes minutes", "from", version, "to", userVersion)
 	}
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {

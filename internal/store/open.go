@@ -132,7 +132,7 @@ func (s *Store) start(ctx context.Context, o *Options) (err error) {
 		return err
 	}
 	s.writer.SetMaxOpenConns(1)
-	if err := prepareSchema(ctx, s.writer); err != nil {
+	if err := prepareSchema(ctx, s.writer, s.log); err != nil {
 		return err
 	}
 	if s.readers, err = sql.Open("sqlite", source(o.Path, o.Busy, true)); err != nil {
