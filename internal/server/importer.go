@@ -47,6 +47,7 @@ type importedFile struct {
 	turn uint64 // guarded by importer.mu; when it was used last
 
 	mu    sync.Mutex // held while a batch is on its way
+	gone  bool       // it is not kept in mind any more
 	lane  *feed.Lane // nil when it was let go
 	stand importStand
 	end   tape.Position // the last record of it is at most here
@@ -124,18 +125,11 @@ func (m *importer) locked(ctx context.Context, id string) (*importedFile, error)
 	if err != nil {
 		return nil, err
 	}
-	m.mu.Lock()
-	f := m.files[name]
-	if f == nil {
-		m.makeRoom()
-		f = &importedFile{feed: name}
-		m.files[name] = f
+	f := m.entered(name)
+	for f.gone { // while we waited for it
+		f.mu.Unlock()
+		f = m.entered(name)
 	}
-	m.turns++
-	f.turn = m.turns
-	m.mu.Unlock()
-
-	f.mu.Lock()
 	if f.lane != nil || f.stand.done {
 		return f, nil
 	}
@@ -157,6 +151,22 @@ func (m *importer) locked(ctx context.Context, id string) (*importedFile, error)
 	return f, nil
 }
 
+// entered returns a file that is kept in mind, with its mutex held.
+func (m *importer) entered(name string) *importedFile {
+	m.mu.Lock()
+	f := m.files[name]
+	if f == nil {
+		m.makeRoom()
+		f = &importedFile{feed: name}
+		m.files[name] = f
+	}
+	m.turns++
+	f.turn = m.turns
+	m.mu.Unlock()
+	f.mu.Lock()
+	return f
+}
+
 // makeRoom lets go of the file that was not used for longest, when there are many. It is called with mu held.
 func (m *importer) makeRoom() {
 	for len(m.files) >= maxImportFiles {
@@ -170,6 +180,7 @@ func (m *importer) makeRoom() {
 			return // it is in use: then there are a few more for a while
 		}
 		oldest.letGo()
+		oldest.gone = true
 		oldest.mu.Unlock()
 		delete(m.files, oldest.feed)
 	}
@@ -190,6 +201,7 @@ func (m *importer) close() {
 	for name, f := range m.files {
 		f.mu.Lock()
 		f.letGo()
+		f.gone = true
 		f.mu.Unlock()
 		delete(m.files, name)
 	}

@@ -58,11 +58,10 @@ func (in *offlineIntake) Put(ctx context.Context, entries []market.Entry, rows u
 	if err := in.stopped(); err != nil {
 		return err
 	}
-	stand, err := in.node.importer.Put(ctx, in.id, gateway.ImportPart{From: in.rows, Rows: rows, Last: last, Entries: entries})
-	if err != nil {
+	if _, err := in.node.importer.Put(ctx, in.id, gateway.ImportPart{From: in.rows, Rows: rows, Last: last, Entries: entries}); err != nil {
 		return err
 	}
-	in.rows = stand.Rows
+	in.rows = rows
 	return nil
 }
 

@@ -98,11 +98,11 @@ func (in *onlineIntake) part(ctx context.Context, entries []market.Entry, from, 
 	u.RawQuery = url.Values{
 		"from": {strconv.FormatUint(from, 10)}, "rows": {strconv.FormatUint(rows, 10)}, "last": {strconv.FormatBool(last)},
 	}.Encode()
-	s, err := in.post(ctx, u, gateway.RecordType, data)
-	if err != nil {
+	if _, err := in.post(ctx, u, gateway.RecordType, data); err != nil {
 		return err
 	}
-	in.rows = s.Rows
+	// Not what the server has: another program may be ahead with the same file, and what is put next follows what was put here.
+	in.rows = rows
 	return nil
 }
 
