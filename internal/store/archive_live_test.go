@@ -19,14 +19,14 @@ import (
 
 // The recorder, the archiver and queries go on at the same time, and everyone gets what there is.
 func TestArchivingWhileRecordingAndReading(t *testing.T) {
-	src := days(6, 5*time.Minute, "SIM:A", "SIM:B")
+	src := days(6, 20*time.Minute, "SIM:A", "SIM:B")
 	s := mustOpen(t, options(t))
 	record(t, s, src)
 	before := len(onTape(src, market.KindTrade, "SIM:A"))
 	fresh := newTraffic(8, "live", "LIVE:X", "LIVE:Y")
 	fresh.at = market.FromStd(newest(src)())
 	fresh.fill(src, 120)
-	a, err := NewArchiver(s, ArchiverOptions{Hot: 24 * time.Hour, Now: newest(src), rows: 100, chunk: 30})
+	a, err := NewArchiver(s, ArchiverOptions{Hot: 24 * time.Hour, Now: newest(src), rows: 25, chunk: 8})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func TestArchivingWhileRecordingAndReading(t *testing.T) {
 			t.Errorf("archiver: %v", err)
 		}
 	})
-	for i := range 3 {
+	for i := range 2 {
 		wg.Go(func() {
 			r := rand.New(rand.NewPCG(uint64(i), 5))
 			for ctx.Err() == nil {

@@ -165,7 +165,7 @@ func scriptedTape(seed uint64) *tapetest.Memory {
 
 // However often the recorder restarts, the ledger says the same, and that is what the trades themselves say.
 func TestLedgerAgainstAModel(t *testing.T) {
-	for seed := range uint64(12) {
+	for seed := range uint64(4) {
 		src := scriptedTape(seed)
 		one := mustOpen(t, options(t))
 		record(t, one, src)
