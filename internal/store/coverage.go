@@ -290,8 +290,9 @@ const (
 func (w *writer) writeCoverage(ctx context.Context, b *batch) error {
 	for i := range b.coverageGone {
 		r := &b.coverageGone[i]
-		if _, err := w.conn.ExecContext(ctx, "DELETE FROM coverage_rows WHERE symbol = ? AND feed = ? AND origin = ? AND since = ?",
-			r.symbol, r.feed, r.origin, int64(r.since)); err != nil {
+		// What was said of another span that began at the same time is kept.
+		if _, err := w.conn.ExecContext(ctx, "DELETE FROM coverage_rows WHERE symbol = ? AND feed = ? AND origin = ? AND since = ?"+
+			" AND until <= ? AND known >= ?", r.symbol, r.feed, r.origin, int64(r.since), int64(r.until), int64(r.known)); err != nil {
 			return fmt.Errorf("write coverage: %w", err)
 		}
 	}
