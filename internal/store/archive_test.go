@@ -382,6 +382,24 @@ func TestWrongClockRemovesNothing(t *testing.T) {
 	}
 }
 
+// A file that is imported while the clock is wrong has nothing but that clock to say when it came.
+func TestImportByAWrongClockRemovesNothing(t *testing.T) {
+	src := days(10, time.Hour, "SIM:A")
+	s := mustOpen(t, options(t))
+	record(t, s, src)
+	wrong := market.FromStd(newest(src)().AddDate(1, 0, 0))
+	file := history(trade("SIM:B", 1, start-50*24*market.Hour, "1", "1"))
+	file.Received = wrong
+	src.Put("import-1", file)
+	record(t, s, src)
+	want := ticks(t, s, market.TickQuery{Kind: market.KindTrade, Symbol: "SIM:A"})
+	a := newTestArchiver(t, s, ArchiverOptions{Hot: 24 * time.Hour, Keep: 20 * 24 * time.Hour, Now: wrong.Std})
+	look(t, a)
+	if got := ticks(t, s, market.TickQuery{Kind: market.KindTrade, Symbol: "SIM:A"}); len(got) != len(want) {
+		t.Errorf("%d trades are left of %d", len(got), len(want))
+	}
+}
+
 // After a step of the clock the archive holds still for an hour, and then goes on.
 func TestHoldsStillAfterAStep(t *testing.T) {
 	src := days(10, time.Hour, "SIM:A")

@@ -180,21 +180,22 @@ func (a *Archiver) look(ctx context.Context) (err error) {
 	if step != 0 {
 		a.log.WarnContext(ctx, "the clock was set; nothing is archived or removed for a while", "step", step, "wait", holdStill)
 	}
-	at, ok := a.reference(market.Time(now.UnixNano()))
+	at, sure, ok := a.reference(market.Time(now.UnixNano()))
 	if still || !ok {
 		return nil
 	}
 	if err := a.archive(ctx, at); err != nil {
 		return err
 	}
-	return a.retain(ctx, at)
+	return a.retain(ctx, sure)
 }
 
-// reference returns the time that ages are measured from: that of the newest tick, and never later than now. A clock that is
-// wrong by a year makes nothing old, for the ticks before it are of the true time, and those after it have the venue's time as well; nor does anything grow old
-// while nothing comes.
-func (a *Archiver) reference(now market.Time) (at market.Time, ok bool) {
-	at = math.MinInt64
+// reference returns the time that the ages of what is archived are measured from: that of the newest tick, and never later than now. A
+// clock that is wrong by a year makes nothing old, for the ticks before it are of the true time, and those after it have the venue's
+// time as well; nor does anything grow old while nothing comes. What a file or a venue without times brought was received by our clock
+// only: what is removed for good is measured from sure, which is that of the ticks that have a venue's time, if there are any.
+func (a *Archiver) reference(now market.Time) (at, sure market.Time, ok bool) {
+	at, sure = math.MinInt64, math.MinInt64
 	a.store.now.mu.RLock()
 	defer a.store.now.mu.RUnlock()
 	for _, l := range a.store.now.listings {
@@ -205,11 +206,16 @@ func (a *Archiver) reference(now market.Time) (at market.Time, ok bool) {
 			t := e.Received
 			if e.Flags&(market.FlagImported|market.FlagHistory|market.FlagNoEventTime) == 0 {
 				t = min(t, e.Event)
+				sure = max(sure, t)
 			}
 			at, ok = max(at, t), true
 		}
 	}
-	return min(at, now), ok && at > 0 && now > 0
+	at = min(at, now)
+	if sure = min(sure, now); sure <= 0 {
+		sure = at
+	}
+	return at, sure, ok && at > 0 && now > 0
 }
 
 // transact runs do in a transaction of its own. What has begun is brought to an end.
