@@ -23,6 +23,7 @@ type Gateway struct {
 
 	queries   slots     // requests that read history
 	catchUps  slots     // soloists that read the tape
+	playUps   slots     // those of them that play
 	buffers   sync.Pool // of *[]byte, for answers
 	scratches sync.Pool // of *scratch, for soloists
 	inflaters websocket.Inflaters
@@ -56,6 +57,7 @@ func New(o Options) (*Gateway, error) {
 		hub:      newHub(&o),
 		queries:  make(slots, o.Limits.Queries),
 		catchUps: make(slots, o.Limits.CatchUps),
+		playUps:  make(slots, max(1, o.Limits.CatchUps/2)),
 		started:  make(chan struct{}),
 		closing:  make(chan struct{}),
 		silence:  peerSilence,

@@ -209,6 +209,14 @@ func (s *session) leave(l *leave) {
 	}
 }
 
+// plays reports whether what the session does next is for a play.
+func (s *session) plays() bool {
+	if s.play != nil || s.opening != nil {
+		return true
+	}
+	return len(s.asked) > 0 && s.asked[0].request != nil && isOrder(s.asked[0].request.action)
+}
+
 // wantsTicks reports whether anything may be due to the client now or later.
 func (s *session) wantsTicks() bool { return s.end == nil && (!s.subs.empty() || s.play != nil) }
 

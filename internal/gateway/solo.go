@@ -204,11 +204,9 @@ func (l *soloist) deliver(ctx context.Context) (retry time.Time, ok bool) {
 	from := l.standing()
 	err := l.build(ctx, false)
 	if errors.Is(err, errBehind) {
-		if l.g.catchUps.acquire(ctx) != nil {
+		if err = l.catchUp(ctx); ctx.Err() != nil {
 			return time.Time{}, false
 		}
-		err = l.build(ctx, true)
-		l.g.catchUps.release()
 	}
 	now := time.Now()
 	switch {
@@ -234,6 +232,20 @@ func (l *soloist) deliver(ctx context.Context) (retry time.Time, ok bool) {
 		l.parcel.buf = nil // a session that waits holds little
 	}
 	return time.Time{}, ok
+}
+
+// catchUp is build with the tape, which so many may read at once. Plays, which may take long, never have more than half of the places.
+func (l *soloist) catchUp(ctx context.Context) error {
+	for i, s := range []slots{l.g.playUps, l.g.catchUps} {
+		if i == 0 && l.play == nil {
+			continue
+		}
+		if err := s.acquire(ctx); err != nil {
+			return err
+		}
+		defer s.release()
+	}
+	return l.build(ctx, true)
 }
 
 // build composes with what soloists lend each other: a compressor alone is larger than all that a session has.
