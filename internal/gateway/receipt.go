@@ -389,11 +389,7 @@ func (g *Gateway) tellReceipt(w http.ResponseWriter, req *http.Request) error {
 			return err
 		}
 	}
-	span, err := params{"from": start.String(), "to": end.String()}.askedSpan(q.at, 0)
-	if err != nil {
-		return err
-	}
-	spans, err := g.coverage(req.Context(), q.symbol, q.at, span)
+	spans, err := g.coverageOf(req.Context(), q.symbol, q.at, bars[:1])
 	if err != nil {
 		return err
 	}
