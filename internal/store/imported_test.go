@@ -150,6 +150,12 @@ func TestBarsHoldWhatFilesBring(t *testing.T) {
 			if r, err := Verify(t.Context(), o.Path, nil); err != nil || len(r.Problems) > 0 {
 				t.Errorf("verify: %q, %v", r.Problems, err)
 			}
+			later := start + 40*24*market.Hour
+			src.Put("live", trade(coin, seq+1, later, "1", "1"), heartbeat(later+5*24*market.Hour))
+			record(t, s, src)
+			if n := openBars(t, s); n != 0 {
+				t.Errorf("%d bars are open long after", n)
+			}
 		})
 	}
 }
