@@ -21,9 +21,10 @@ type Gateway struct {
 	guard   *guard
 	page    *page
 
-	queries   slots     // requests that read history
-	catchUps  slots     // soloists that read the tape
-	playUps   slots     // those of them that play
+	queries   slots // requests that read history
+	catchUps  slots // soloists that read the tape
+	playUps   slots // those of them that play
+	plays     atomic.Int64
 	buffers   sync.Pool // of *[]byte, for answers
 	scratches sync.Pool // of *scratch, for soloists
 	inflaters websocket.Inflaters

@@ -70,6 +70,7 @@ type Limits struct {
 	Queries       int           // requests that read history at once; 32
 	QueryTime     time.Duration // that one request may take; 30 s
 	CatchUps      int           // sessions that read the tape at once; 8
+	Plays         int           // sessions that play the past at once: each may hold a megabyte or two; 500
 	Frame         int           // bytes after which a frame of ticks is closed; 128 KiB
 	ShortestEvery time.Duration // of mode latest; 10 ms
 	LongestEvery  time.Duration // of mode latest; 1 min
@@ -148,6 +149,7 @@ func (o Options) withDefaults() Options {
 	fill(&l.Page, 10_000)
 	fill(&l.Queries, 32)
 	fill(&l.CatchUps, 8)
+	fill(&l.Plays, 500)
 	fill(&l.Frame, 128<<10)
 	fill(&o.Ring, 1<<16)
 	if l.Body == 0 {
@@ -184,7 +186,7 @@ func (o *Options) check() error {
 	l := o.Limits
 	for _, v := range []int{
 		l.Connections, l.PerAddress, l.PerPrincipal, l.Symbols, l.Message, l.Rate, l.Burst, l.Header, l.Rows, l.Page, l.Queries,
-		l.CatchUps, l.Frame, o.Ring,
+		l.CatchUps, l.Plays, l.Frame, o.Ring,
 	} {
 		if v < 0 {
 			return fmt.Errorf("a limit of the gateway is %d: it must not be negative", v)

@@ -114,13 +114,43 @@ func (s *session) command(ctx context.Context, action string, o *order) error {
 
 // begin plays from a moment on.
 func (s *session) begin(ctx context.Context, o *order) error {
+	if s.play == nil {
+		if err := s.g.reserve(); err != nil {
+			return err
+		}
+	}
 	p, at, err := s.g.newPlay(ctx, o)
 	if err != nil {
+		if s.play == nil {
+			s.g.plays.Add(-1)
+		}
 		return err
 	}
 	s.enter(p, at)
 	p.start(time.Now())
 	return nil
+}
+
+// reserve counts a play in, or refuses it when there are enough.
+func (g *Gateway) reserve() error {
+	if g.plays.Add(1) > int64(g.opt.Limits.Plays) {
+		g.plays.Add(-1)
+		return g.full()
+	}
+	return nil
+}
+
+// full says that there are enough plays.
+func (g *Gateway) full() error {
+	return &refusal{code: 503, msg: fmt.Sprintf("all %d plays are taken; come back later", g.opt.Limits.Plays)}
+}
+
+// drop ends a play, if there is one.
+func (s *session) drop() {
+	if s.play != nil {
+		s.play = nil
+		s.g.plays.Add(-1)
+	}
 }
 
 // enter makes a play what the session is told.
@@ -150,7 +180,8 @@ func (s *session) seek(ctx context.Context, o *order) error {
 
 // goLive leaves the past for what happens from now on.
 func (s *session) goLive() {
-	s.play, s.opening = nil, nil
+	s.drop()
+	s.opening = nil
 	s.main, s.detours, s.mutes = stretch{}, nil, nil
 	if !s.subs.empty() {
 		s.main.at = place{pos: s.g.opt.Tape.Bounds().Last + 1}
@@ -160,7 +191,7 @@ func (s *session) goLive() {
 
 // join goes on live behind what was told of the tape: the play has caught up with the present.
 func (s *session) join() {
-	s.play = nil
+	s.drop()
 	s.main.held = nil
 	if s.subs.empty() {
 		s.main = stretch{}
@@ -217,6 +248,9 @@ func (g *Gateway) newPlay(ctx context.Context, o *order) (*play, place, error) {
 
 // mayPlay refuses at once what newPlay would refuse later.
 func (g *Gateway) mayPlay(ctx context.Context, o *order) error {
+	if g.plays.Load() >= int64(g.opt.Limits.Plays) {
+		return g.full()
+	}
 	if o.from.cursor != nil {
 		_, err := g.placeFor(ctx, o.from)
 		return err

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -167,4 +168,40 @@ func TestPricesAreNotToldOfPlays(t *testing.T) {
 	if v.s.end == nil {
 		t.Error("a client whose past cannot be played waits for it")
 	}
+}
+
+// TestPlaysAreLimited lets two sessions play at once: a third one is refused until one of them is live or gone.
+func TestPlaysAreLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemTape()
+		from := minuteOfTicks(m)
+		one := watchTape(t, m, manner{}, func(o *Options) { o.Limits.Plays = 2 })
+		others := []*viewer{one.g.viewer(t, m, manner{}), one.g.viewer(t, m, manner{}), one.g.viewer(t, m, manner{})}
+		play := fmt.Sprintf(`{"action":"play","from":%q}`, from.String())
+		one.do("%s", play)
+		if err := one.try(`{"action":"play","from":"2999-01-01"}`); err == nil {
+			t.Error("it plays the future")
+		}
+		one.do("%s", play) // again is not one more
+		others[0].do("%s", play)
+		if err := others[1].try(play); err == nil || !strings.Contains(err.Error(), "all 2 plays are taken") {
+			t.Fatalf("a third play: %v", err)
+		}
+		o := &order{from: &departure{time: from}}
+		if err := one.g.mayPlay(t.Context(), o); err == nil || one.g.asProblem(err).status != http.StatusServiceUnavailable {
+			t.Errorf("a third play by its address: %v", err)
+		}
+		one.do(`{"action":"live"}`)
+		if err := one.g.mayPlay(t.Context(), o); err != nil {
+			t.Error(err)
+		}
+		others[1].do("%s", play)
+		others[0].s.closed()
+		others[2].do(`{"action":"play","from":%q,"speed":"max"}`, from.String())
+		others[2].watch(time.Second) // and joins
+		one.do("%s", play)
+		if n := one.g.plays.Load(); n != 2 {
+			t.Errorf("%d plays are counted", n)
+		}
+	})
 }

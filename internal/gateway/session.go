@@ -417,6 +417,7 @@ func (g *Gateway) isDead(now, heard time.Time, excused bool, silence func() (tim
 // closed counts a session that has ended.
 func (s *session) closed() {
 	s.lag(false)
+	s.drop()
 	label := "gone"
 	if s.end != nil {
 		label = s.end.label
