@@ -141,7 +141,9 @@ func (g *Gateway) beginImport(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return importProblem(err)
 	}
-	g.opt.Logger.Info("a file is imported", "file", f.Name, "id", f.ID, "rows", f.Rows, "done", stand.Rows, "whole", stand.Done)
+	if f.Name != "" { // else somebody waits for history
+		g.opt.Logger.Info("a file is imported", "file", f.Name, "id", f.ID, "rows", f.Rows, "done", stand.Rows, "whole", stand.Done)
+	}
 	return g.tellImport(w, stand)
 }
 

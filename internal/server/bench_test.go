@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"path/filepath"
@@ -19,12 +20,18 @@ import (
 // run starts a server on data of its own, which ends with the test.
 func run(tb testing.TB, change func(*Config)) (n *node, url string) {
 	tb.Helper()
+	return runLogged(tb, nil, change)
+}
+
+// runLogged is run with a logger.
+func runLogged(tb testing.TB, log *slog.Logger, change func(*Config)) (n *node, url string) {
+	tb.Helper()
 	c := Defaults()
 	c.Listen, c.Data = "127.0.0.1:0", filepath.Join(tb.TempDir(), "data")
 	c.MinFree = 1 << 20
 	change(&c)
 	ready := make(chan string, 1)
-	s, err := New(Options{Config: c, Ready: func(url string) { ready <- url }})
+	s, err := New(Options{Config: c, Logger: log, Ready: func(url string) { ready <- url }})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -62,7 +62,7 @@ type standing struct {
 // Begin implements Intake.
 func (in *onlineIntake) Begin(ctx context.Context, f IntakeFile) (rows uint64, done bool, err error) {
 	in.file = f
-	s, err := in.stand(ctx)
+	s, err := in.stand(ctx, f.Name)
 	if err != nil {
 		return 0, false, fmt.Errorf("import %s: %w", f.Name, err)
 	}
@@ -70,13 +70,13 @@ func (in *onlineIntake) Begin(ctx context.Context, f IntakeFile) (rows uint64, d
 	return s.Rows, s.Done, nil
 }
 
-// stand asks how far the file has come.
-func (in *onlineIntake) stand(ctx context.Context) (standing, error) {
+// stand asks how far the file has come. The server logs names only, so that who waits has none.
+func (in *onlineIntake) stand(ctx context.Context, name string) (standing, error) {
 	body, err := json.Marshal(struct {
 		ID   string `json:"id"`
 		Name string `json:"name"`
 		Rows uint64 `json:"rows"`
-	}{in.file.ID, in.file.Name, in.file.Rows})
+	}{in.file.ID, name, in.file.Rows})
 	if err != nil {
 		return standing{}, err
 	}
@@ -112,8 +112,8 @@ func (in *onlineIntake) Close(ctx context.Context) error {
 	if !in.begun {
 		return nil
 	}
-	for {
-		s, err := in.stand(ctx)
+	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second/2) {
+		s, err := in.stand(ctx, "")
 		if err != nil {
 			return fmt.Errorf("ask whether history has it: %w", err)
 		}
@@ -123,7 +123,7 @@ func (in *onlineIntake) Close(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("history does not have all of it yet; the server goes on recording: %w", ctx.Err())
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(pause):
 		}
 	}
 }

@@ -3,7 +3,9 @@ package server
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 
@@ -91,5 +93,41 @@ func TestAFileThatIsLetGoMeanwhile(t *testing.T) {
 		if _, err := m.Stand(t.Context(), idOf("x")); err != nil {
 			t.Fatalf("turn %d: %v", i, err)
 		}
+	}
+}
+
+// sharedLog is a log that is read while it is written.
+type sharedLog struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// Write appends to the log.
+func (l *sharedLog) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+// TestWaitingForHistoryIsNotLogged has a program ask again and again whether history has its file, which is no news to anyone.
+func TestWaitingForHistoryIsNotLogged(t *testing.T) {
+	log := new(sharedLog)
+	_, url := runLogged(t, slog.New(slog.NewTextHandler(log, nil)), func(c *Config) { c.Feeds = nil; c.Roles = []string{RoleRecord, RoleGateway} })
+	in, err := openOnline(url, "", discard(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done, err := feedIn(t.Context(), in, "file", rows(10, spy, market.Hour), 10, 1); err != nil || !done {
+		t.Fatal(done, err)
+	}
+	for range 5 {
+		if err := in.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	log.mu.Lock()
+	defer log.mu.Unlock()
+	if n := strings.Count(log.text.String(), "a file is imported"); n != 1 {
+		t.Errorf("it was logged %d times that a file is imported, want once", n)
 	}
 }
