@@ -86,6 +86,11 @@ export class Desk {
   }
 
   async start(): Promise<void> {
+    // Links of others may say in the query what the page says behind the hash.
+    if (location.hash === '') {
+      const asked = writeRoute(readRoute(location.search));
+      if (asked !== '#') history.replaceState(null, '', location.pathname + asked);
+    }
     this.watch.start();
     addEventListener('popstate', this.follow);
     addEventListener('hashchange', this.follow);
@@ -185,9 +190,8 @@ export class Desk {
   private readonly follow = (): void => {
     const wanted = readRoute(location.hash);
     const moved = this.player.follow(wanted);
-    const { rows } = this.watch;
     const symbol = wanted.symbol ?? this.prefs.symbol;
-    const row = this.watch.find(symbol) ?? (wanted.symbol === null ? (rows[0] ?? null) : null);
+    const row = this.watch.find(symbol) ?? (wanted.symbol === null ? this.first() : null);
     const interval = wanted.interval === null ? null : intervalOf(wanted.interval);
     // Without a word on the interval the one that was chosen stays.
     const same = row === this.row && (interval === null || interval === this.asked);
@@ -205,6 +209,12 @@ export class Desk {
     this.session.open(row, interval, this.player.played);
     this.retitle();
   };
+
+  /** What is shown to who asks for nothing: the first symbol that a feed brings, before those that only files brought. */
+  private first(): Row | null {
+    const { rows, feeds } = this.watch;
+    return rows.find((row) => feeds.some((feed) => feed.name === row.feed)) ?? rows[0] ?? null;
+  }
 
   private readonly hurry = (): void => {
     this.watch.hurry();

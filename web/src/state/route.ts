@@ -24,9 +24,9 @@ export const nowhere: Route = { symbol: null, interval: null, view: null, at: nu
 
 const views: readonly View[] = ['candles', 'line', 'live'];
 
-/** Reads `#symbol=SIM:AAPL&interval=1m&view=line&at=2026-11-23T14:30:00Z&speed=10`. What it does not understand it leaves out. */
+/** Reads `#symbol=SIM:AAPL&interval=1m&view=line&at=2026-11-23T14:30:00Z&speed=10`. What it does not understand it leaves out. A query says the same. */
 export function readRoute(hash: string): Route {
-  const params = new URLSearchParams(hash.replace(/^#/, ''));
+  const params = new URLSearchParams(hash.replace(/^[#?]/, ''));
   const symbol = params.get('symbol')?.trim().toUpperCase() ?? '';
   // An epoch or a time; a plus that was not escaped arrives as a space.
   const at = moment((params.get('at') ?? '').replace(' ', '+'));

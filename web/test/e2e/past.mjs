@@ -157,7 +157,7 @@ export function pastTests(withFake) {
         visitor.expected.push(/WebSocket connection/);
         const at = Date.now() - 600_000;
         const page = await visitor.open(
-          `${fake.url}#symbol=SIM:AAPL&interval=1s&at=${iso(at)}&speed=5`,
+          `${fake.url}?symbol=SIM:AAPL&interval=1s&at=${iso(at)}&speed=5`,
         );
         await shown(page, (m) => m.at > at + 3_000);
         fake.refuse = true;

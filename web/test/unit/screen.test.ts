@@ -32,6 +32,7 @@ describe('route', () => {
     } as const;
     expect(writeRoute(route)).toBe('#symbol=SIM:AAPL&interval=5m&view=line');
     expect(readRoute(writeRoute(route))).toEqual(route);
+    expect(readRoute('?symbol=SIM:AAPL&interval=5m&view=line')).toEqual(route);
     const odd = { ...nowhere, symbol: 'X:BTC/USD&=' };
     expect(readRoute(writeRoute(odd))).toEqual(odd);
   });
