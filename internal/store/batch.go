@@ -149,8 +149,7 @@ func (f *fold) record(ctx context.Context, rec *tape.Record) error {
 		case market.KindGap:
 			f.gap(rec, feed, e)
 		case market.KindBar:
-			f.bar(rec, n, e)
-			if err := f.ledger.bar(ctx, e); err != nil {
+			if err := f.bar(ctx, rec, n, e); err != nil {
 				return err
 			}
 		case market.KindHeartbeat, market.KindStatus, market.KindAlarm:

@@ -48,3 +48,25 @@ func TestLedgerKeepsWhatAnEarlierFileSaid(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestLedgerTakesNoBarThatIsRefused has a bar that cannot be stored: nothing is known of its time by it.
+func TestLedgerTakesNoBarThatIsRefused(t *testing.T) {
+	src, st := newMemTape(), mustOpen(t, options(t))
+	bar := market.Bar{
+		Symbol: "SIM:A", Interval: market.Day1(), Start: -90_000 * 24 * market.Hour, End: -90_000*24*market.Hour + 24*market.Hour,
+		Open: dec("1"), High: dec("2"), Low: dec("1"), Close: dec("2"), Priced: true, Imported: true,
+	}
+	e := bar.Entry()
+	e.Received = start
+	src.Put("import-1", e)
+	record(t, st, src)
+	for table, want := range map[string]int{"imported_bar_rows": 0, "coverage_rows": 0, "gap_rows": 1} {
+		var n int
+		if err := st.readers.QueryRowContext(t.Context(), "SELECT count(*) FROM "+table).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		if n != want {
+			t.Errorf("%d rows in %s, want %d", n, table, want)
+		}
+	}
+}

@@ -120,7 +120,7 @@ type importedBar struct {
 }
 
 // bar takes in an entry of KindBar.
-func (f *fold) bar(rec *tape.Record, n uint64, e *market.Entry) {
+func (f *fold) bar(ctx context.Context, rec *tape.Record, n uint64, e *market.Entry) error {
 	reason := ""
 	b, err := e.Bar()
 	switch {
@@ -131,7 +131,7 @@ func (f *fold) bar(rec *tape.Record, n uint64, e *market.Entry) {
 	}
 	if reason != "" {
 		f.refuse(rec, n, e, reason)
-		return
+		return nil
 	}
 	st := f.symbol(e.Symbol)
 	if st.listing.Feed == "" {
@@ -144,6 +144,7 @@ func (f *fold) bar(rec *tape.Record, n uint64, e *market.Entry) {
 	}
 	f.batch.imported = append(f.batch.imported, row)
 	f.batch.ticks++
+	return f.ledger.bar(ctx, e)
 }
 
 // fillImported writes the imported bars of a batch; of the same bar the last one that came is kept.
