@@ -167,6 +167,11 @@ func (h *hub) publish(rec *tape.Record) {
 		case chBars, chUpdatedBars, chDailyBars, chAlerts, chGaps, channels:
 		}
 	}
+	for i := range rec.Entries {
+		if e := &rec.Entries[i]; e.Flags&market.FlagHistory != 0 && e.IsTick() {
+			h.names.noteHistory(e)
+		}
+	}
 	if h.bars != nil {
 		h.bars.remember(b)
 		h.recent.settle(b, &h.names)
