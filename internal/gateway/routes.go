@@ -52,13 +52,17 @@ func (g *Gateway) routes() *routes {
 // handler answers a request, or returns why it cannot; then nothing was written.
 type handler func(http.ResponseWriter, *http.Request) error
 
+// lastWord is how long a client has to take the answer that its question took too long.
+const lastWord = 2 * time.Second
+
 // get serves a route for GET and HEAD, and measures it.
 func (g *Gateway) get(mux registrar, pattern string, h handler) {
 	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		sw := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		begin := time.Now()
-		// Who does not read its answer must not hold what it took. Not every writer can, and those of tests need not.
-		_ = http.NewResponseController(w).SetWriteDeadline(begin.Add(g.opt.Limits.QueryTime))
+		// Who does not read its answer must not hold what it took. Not every writer can, and those of tests need not. When the time is over there
+		// must be some to say so.
+		_ = http.NewResponseController(w).SetWriteDeadline(begin.Add(g.opt.Limits.QueryTime + lastWord))
 		defer func() {
 			g.metrics.requests.WithLabelValues(pattern, status(sw.status)).Observe(time.Since(begin).Seconds())
 		}()

@@ -129,6 +129,9 @@ func (g *Gateway) pageQuery(ctx context.Context, p params, what string, symbols 
 // beginToday lets an answer that was asked for without a start and an end begin at midnight (UTC) before the newest tick of the symbols,
 // or before now if that is earlier: as at Alpaca for a live market, and of use for one that is played from a file.
 func (g *Gateway) beginToday(ctx context.Context, q *pageQuery) error {
+	// An export has all the time that its client reads for, but not for this.
+	ctx, cancel := context.WithTimeout(ctx, g.opt.Limits.QueryTime)
+	defer cancel()
 	news, _, err := g.newestAt(ctx, q.at, q.symbols, partTrade|partQuote)
 	if err != nil {
 		return err
