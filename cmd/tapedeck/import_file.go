@@ -84,15 +84,15 @@ func (f *sourceFile) open(ctx context.Context, stdin io.Reader) (err error) {
 		}
 		return nil
 	}
-	if f.file, err = os.Open(f.name); err != nil {
-		return err
-	}
-	info, err := f.file.Stat()
+	// Asked before it is opened: opening a pipe waits for who writes into it.
+	info, err := os.Stat(f.name)
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is a folder or a device, not a file", f.name)
+		err = fmt.Errorf("%s is a folder, a pipe or a device, not a file (\"-\" reads standard input)", f.name)
+	}
+	if err == nil {
+		f.file, err = os.Open(f.name)
 	}
 	if err != nil {
-		f.close()
 		return err
 	}
 	f.size = info.Size()

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -160,7 +161,7 @@ func (t *tail) connect(ctx context.Context) (err error) {
 		if resp != nil && resp.StatusCode < http.StatusInternalServerError {
 			return fmt.Errorf("connect to %s: %w: %s", t.url, errRefused, refusal(resp))
 		}
-		return fmt.Errorf("connect to %s: %w", t.url, err)
+		return fmt.Errorf("connect to %s: %w (is \"tapedeck serve\" running there? --url names another server)", t.url, innermost(err))
 	}
 	defer func() { _ = conn.CloseNow() }()
 	conn.SetReadLimit(16 << 20)
@@ -182,12 +183,32 @@ func (t *tail) connect(ctx context.Context) (err error) {
 	for {
 		_, frame, err := conn.Read(ctx)
 		if err != nil {
-			return fmt.Errorf("read from %s: %w", t.url, err)
+			return fmt.Errorf("read from %s: %w", t.url, innermost(err))
 		}
 		if err := t.show(frame); err != nil {
 			return err
 		}
 	}
+}
+
+// innermost is what an error of the library stands on: the network's or the server's own words.
+func innermost(err error) error {
+	if closed, ok := errors.AsType[websocket.CloseError](err); ok {
+		if closed.Reason == "" {
+			return fmt.Errorf("the server closed the stream: %d", closed.Code)
+		}
+		return fmt.Errorf("the server closed the stream: %s (%d)", closed.Reason, closed.Code)
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op
+	}
+	for errors.Unwrap(err) != nil {
+		err = errors.Unwrap(err)
+	}
+	if errors.Is(err, io.EOF) {
+		return errors.New("the connection ended")
+	}
+	return err
 }
 
 // errOutput wraps a failure to write what was received.
