@@ -97,7 +97,8 @@ func (g *Gateway) coverage(ctx context.Context, s market.Symbol, at market.Time,
 	c := coverer{span: wide}
 	if h, ok := g.opt.History.(EvidenceHistory); ok {
 		err := h.Evidence(ctx, s, wide.From, wide.To, func(e market.Evidence) error {
-			if at != 0 && (e.Known > at || e.From > at) {
+			// Of what a file brought that is known which had happened by then, as everywhere.
+			if at != 0 && (e.From > at || e.Known > at && e.Origin != market.OriginImported) {
 				return nil
 			}
 			if at != 0 && e.Origin != market.OriginBackfilled {

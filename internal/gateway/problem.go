@@ -102,7 +102,17 @@ func (g *Gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return // nobody listens
 	default:
 		g.opt.Logger.Error("a request failed", "path", r.URL.Path, "error", err)
-		p = &problem{status: http.StatusInternalServerError, detail: "the server could not read its history; its log says why"}
+		p = &problem{status: http.StatusInternalServerError, detail: unreadable(err)}
 	}
 	p.write(w)
+}
+
+// unreadable says why history could not be read, as far as clients may know: which of what was put away is missing or damaged, where the error can
+// name it.
+func unreadable(err error) string {
+	var placed interface{ Place() string }
+	if errors.As(err, &placed) {
+		return "the server could not read its history: " + placed.Place() + " is missing or damaged; other days can be read"
+	}
+	return "the server could not read its history; its log says why"
 }

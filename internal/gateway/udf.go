@@ -128,7 +128,7 @@ func (u *udf) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return // nobody listens
 	case u.g.isStarted():
 		u.g.opt.Logger.Error("a request failed", "path", r.URL.Path, "error", err)
-		text = "the server could not read its history; its log says why"
+		text = unreadable(err)
 	}
 	b := appendString([]byte(`{"s":"error","errmsg":`), text)
 	b = appendSymbols(b, "near", near)

@@ -123,6 +123,14 @@ func TestCoverageTellsAStory(t *testing.T) {
 	if diff := gocmp.Diff(want, got.Spans); diff != "" {
 		t.Error(diff)
 	}
+	// Of the file, which came a day later, what had happened by then is known, as of its trades.
+	got = p.coverage("symbol=ABC&from=2024-03-12T17:59:00Z&to=2024-03-12T19:00:00Z&at=2024-03-12T18:02:00Z")
+	want = []toldSpan{
+		span(clock(0, 17, 59, 0), clock(0, 18, 0, 0), "blind"), span(clock(0, 18, 0, 0), clock(0, 18, 2, 0), "imported"),
+	}
+	if diff := gocmp.Diff(want, got.Spans); diff != "" {
+		t.Error(diff)
+	}
 	// In pages.
 	page := p.coverage("symbol=ABC&from=2024-03-12T13:00:00Z&to=2024-03-13T14:00:01Z&limit=3")
 	if len(page.Spans) != 3 || page.Next == nil || !page.Next.Equal(clock(0, 14, 10, 0).Std()) {

@@ -17,6 +17,21 @@ import (
 // files are not concerned.
 var ErrArchive = errors.New("a file of the archive is missing or damaged")
 
+// fileError says what is wrong with a file of the archive. It wraps ErrArchive.
+type fileError struct {
+	file *archivedFile
+	err  error
+}
+
+func (e *fileError) Error() string {
+	return fmt.Sprintf("%s, %s: %v: %v", e.file.file, dayText(e.file.day), ErrArchive, e.err)
+}
+
+func (e *fileError) Unwrap() []error { return []error{ErrArchive, e.err} }
+
+// Place names the file, and nothing that is not for everybody to know.
+func (e *fileError) Place() string { return "the archived file " + e.file.file }
+
 // openFiles is how many files of the archive are kept open for the next query. Each costs a descriptor and what its end says, some kilobytes.
 const openFiles = 256
 
@@ -121,7 +136,7 @@ func (c *cold) open(ctx context.Context, a *archivedFile) (*coldFile, error) {
 	c.mu.Unlock()
 	f, err := openCold(ctx, c.place, a)
 	if err != nil {
-		return nil, fmt.Errorf("%s, %s: %w: %w", a.file, dayText(a.day), ErrArchive, err)
+		return nil, &fileError{a, err}
 	}
 	f.users = 1
 	c.mu.Lock()

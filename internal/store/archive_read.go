@@ -194,7 +194,7 @@ func (c *coldCursor) advance(ctx context.Context, s *coldScan) error {
 		return other
 	}
 	if !errors.Is(err, ErrArchive) && ctx.Err() == nil {
-		err = fmt.Errorf("%s, %s: %w: %w", s.archivedFile.file, dayText(s.day), ErrArchive, err)
+		err = &fileError{&s.archivedFile, err}
 	}
 	return err
 }

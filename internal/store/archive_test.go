@@ -289,6 +289,10 @@ func TestDamagedFileIsNamed(t *testing.T) {
 			if !errors.Is(err, ErrArchive) || errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "date=2026-11-23") {
 				t.Errorf("got %v, want one that names the day", err)
 			}
+			var placed interface{ Place() string }
+			if !errors.As(err, &placed) || !strings.Contains(placed.Place(), "date=2026-11-23") || strings.Contains(placed.Place(), o.Path) {
+				t.Errorf("got %v, want one that tells clients the file, and not where it lies", err)
+			}
 			q.From = start.Floor(testDay) + testDay
 			if err := s.Ticks(t.Context(), q, none); err != nil {
 				t.Errorf("the days behind: %v", err)
