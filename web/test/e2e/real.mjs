@@ -107,7 +107,7 @@ export function realTests(binary) {
       'kill -9 and restart: the page goes on without reload and without a hole',
       async (visitor, server) => {
         visitor.expected.push(
-          /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|Failed to fetch|WebSocket connection/,
+          /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|Failed to fetch|WebSocket connection|status of 503/,
         );
         const page = await visitor.open(`${server.url}#symbol=SIM:AAPL&interval=1s`);
         await page.evaluate(() => (window.sameDocument = true));

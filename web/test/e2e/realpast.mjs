@@ -111,7 +111,7 @@ export function realPast(withServer, sameBars) {
       'kill -9 while playing: the page comes back to that moment',
       async (visitor, server) => {
         visitor.expected.push(
-          /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|Failed to fetch|WebSocket connection/,
+          /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|Failed to fetch|WebSocket connection|status of 503/,
         );
         const page = await visitor.open(`${server.url}#symbol=SIM:AAPL&interval=1s`);
         await liveChart(page, 3);
