@@ -23,21 +23,33 @@ if (!binary) console.log('TAPEDECK_BIN is not set: skipping the tests against a 
 
 const browser = await openBrowser();
 let failed = 0;
-for (const { name, run } of tests) {
+/** Runs a test once; returns what was wrong, or null. */
+async function attempt(run) {
   const visitor = new Visitor(browser);
-  const began = Date.now();
   try {
     await run(visitor);
     if (visitor.wrongs.length > 0) throw new Error('the page did what no page may do');
-    console.log(`ok    ${name} (${((Date.now() - began) / 1000).toFixed(1)} s)`);
+    return null;
   } catch (error) {
-    failed++;
-    console.log(
-      `FAIL  ${name}\n      ${String(error.stack ?? error).replaceAll('\n', '\n      ')}`,
-    );
-    for (const wrong of new Set(visitor.wrongs)) console.log(`      ${wrong}`);
+    const lines = String(error.stack ?? error).replaceAll('\n', '\n      ');
+    return [lines, ...new Set(visitor.wrongs)].join('\n      ');
   } finally {
     await visitor.close();
+  }
+}
+
+for (const { name, run } of tests) {
+  const began = Date.now();
+  // Once more, and not without a word: a browser on a busy machine may draw a frame later than a test expects.
+  const first = await attempt(run);
+  const wrong = first === null ? null : await attempt(run);
+  const took = ((Date.now() - began) / 1000).toFixed(1);
+  if (first !== null) console.log(`WRONG ${name}\n      ${first}`);
+  if (wrong === null) {
+    console.log(`ok    ${name} (${took} s${first === null ? '' : ', at the second attempt'})`);
+  } else {
+    failed++;
+    console.log(`FAIL  ${name}\n      ${wrong}`);
   }
 }
 await browser.close();
