@@ -37,6 +37,7 @@ type block struct {
 	rec    *tape.Record
 	events []event     // in the order in which they are sent: by entry, bars after the entry that caused them
 	latest market.Time // when the last of its entries was received; 0 when none says
+	past   bool        // some of its entries were history when they reached the tape, and are none of the events
 
 	wanted atomic.Uint32 // how often it was taken from the past
 	making sync.Mutex    // held while an encoding is made, so that no two make it

@@ -133,23 +133,26 @@ func (d *directory) note(id uint32, feed string, pos tape.Position, e *market.En
 	l.decimals = max(l.decimals, -e.Price.Exp(), -e.Ask.Exp())
 }
 
-// noteHistory takes in a tick that was history when it reached the tape. It is the newest of its symbol only as long as no feed brought
-// one, and no stream tells it: the places of the newest ticks stay.
-func (d *directory) noteHistory(e *market.Entry) {
-	id := d.index[e.Symbol]
-	if id == 0 {
-		return
+// notePast takes in the ticks of a record that were history when they reached the tape. Such a tick is the newest of its symbol only as long as no
+// feed brought one, and no stream tells it: the places of the newest ticks stay.
+func (d *directory) notePast(rec *tape.Record) {
+	for i := range rec.Entries {
+		e := &rec.Entries[i]
+		id := d.index[e.Symbol]
+		if id == 0 || e.Flags&market.FlagHistory == 0 || !e.IsTick() {
+			continue
+		}
+		l := d.list[id]
+		newest := &l.trade
+		if e.Kind == market.KindQuote {
+			newest = &l.quote
+		}
+		if newest.Kind != 0 && (newest.Flags&market.FlagHistory == 0 || e.Event < newest.Event || e.Event == newest.Event && e.Seq < newest.Seq) {
+			continue
+		}
+		*newest = *e
+		l.decimals = max(l.decimals, -e.Price.Exp(), -e.Ask.Exp())
 	}
-	l := d.list[id]
-	newest := &l.trade
-	if e.Kind == market.KindQuote {
-		newest = &l.quote
-	}
-	if newest.Kind != 0 && (newest.Flags&market.FlagHistory == 0 || e.Event < newest.Event || e.Event == newest.Event && e.Seq < newest.Seq) {
-		return
-	}
-	*newest = *e
-	l.decimals = max(l.decimals, -e.Price.Exp(), -e.Ask.Exp())
 }
 
 // noteState takes in a status of a symbol, or of a whole feed.

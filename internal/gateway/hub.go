@@ -167,10 +167,8 @@ func (h *hub) publish(rec *tape.Record) {
 		case chBars, chUpdatedBars, chDailyBars, chAlerts, chGaps, channels:
 		}
 	}
-	for i := range rec.Entries {
-		if e := &rec.Entries[i]; e.Flags&market.FlagHistory != 0 && e.IsTick() {
-			h.names.noteHistory(e)
-		}
+	if b.past {
+		h.names.notePast(rec)
 	}
 	if h.bars != nil {
 		h.bars.remember(b)
@@ -215,6 +213,7 @@ func (h *hub) block(rec *tape.Record, bars *barMaker) *block {
 		e := &rec.Entries[i]
 		b.latest = max(b.latest, e.Received)
 		if e.Flags&market.FlagHistory != 0 {
+			b.past = true
 			if e.Symbol != "" {
 				h.enter(e.Symbol, rec.Feed)
 			}
