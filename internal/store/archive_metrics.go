@@ -1,7 +1,6 @@
 package store
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -9,8 +8,7 @@ import (
 
 // archiveMetrics are what the archive shows of itself; docs/operations.md describes them.
 type archiveMetrics struct {
-	registerer prometheus.Registerer
-	collectors []prometheus.Collector
+	registered
 
 	seconds  prometheus.Histogram
 	rows     prometheus.Counter
@@ -21,7 +19,7 @@ type archiveMetrics struct {
 
 func newArchiveMetrics(r prometheus.Registerer, a *Archiver) (*archiveMetrics, error) {
 	m := &archiveMetrics{
-		registerer: r,
+		registered: registered{registerer: r},
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "tapedeck_archive_file_seconds",
 			Help:    "Time from the first look at the ticks of a file until they are in it and nowhere else.",
@@ -53,22 +51,10 @@ func newArchiveMetrics(r prometheus.Registerer, a *Archiver) (*archiveMetrics, e
 		gauge("tapedeck_archive_bytes", "Size of the archive.", func(t archiveTotals) int64 { return t.bytes }),
 		gauge("tapedeck_archive_ticks", "Ticks in the archive.", func(t archiveTotals) int64 { return t.rows }),
 	}
-	if r != nil {
-		for _, c := range m.collectors {
-			if err := r.Register(c); err != nil {
-				return nil, fmt.Errorf("register metrics: %w", err)
-			}
-		}
+	if err := m.register(); err != nil {
+		return nil, err
 	}
 	return m, nil
-}
-
-func (m *archiveMetrics) unregister() {
-	if m.registerer != nil {
-		for _, c := range m.collectors {
-			m.registerer.Unregister(c)
-		}
-	}
 }
 
 func (m *archiveMetrics) moved(f *archivedFile, d time.Duration) {

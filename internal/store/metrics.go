@@ -12,9 +12,8 @@ import (
 
 // metrics are what the store shows of itself; docs/operations.md describes them.
 type metrics struct {
-	registerer prometheus.Registerer
-	collectors []prometheus.Collector
-	source     atomic.Pointer[tape.Source]
+	registered
+	source atomic.Pointer[tape.Source]
 
 	commit  prometheus.Histogram
 	rows    *prometheus.CounterVec
@@ -25,7 +24,7 @@ type metrics struct {
 
 func newMetrics(r prometheus.Registerer, s *Store) (*metrics, error) {
 	m := &metrics{
-		registerer: r,
+		registered: registered{registerer: r},
 		commit: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "tapedeck_store_commit_seconds",
 			Help:    "Time of a transaction of the recorder, from its first statement until it is durable.",
@@ -59,21 +58,36 @@ func newMetrics(r prometheus.Registerer, s *Store) (*metrics, error) {
 			Help: "Records of the tape that have not been recorded yet.",
 		}, func() float64 { return float64(s.Lag()) }),
 	}
-	if r != nil {
-		for _, c := range m.collectors {
-			if err := r.Register(c); err != nil {
-				return nil, fmt.Errorf("register metrics: %w", err)
-			}
-		}
+	if err := m.register(); err != nil {
+		return nil, err
 	}
 	return m, nil
 }
 
-func (m *metrics) unregister() {
-	if m.registerer != nil {
-		for _, c := range m.collectors {
-			m.registerer.Unregister(c)
+// registered are collectors and where they are shown.
+type registered struct {
+	registerer prometheus.Registerer // nil: nowhere
+	collectors []prometheus.Collector
+}
+
+func (r *registered) register() error {
+	if r.registerer == nil {
+		return nil
+	}
+	for _, c := range r.collectors {
+		if err := r.registerer.Register(c); err != nil {
+			return fmt.Errorf("register metrics: %w", err)
 		}
+	}
+	return nil
+}
+
+func (r *registered) unregister() {
+	if r.registerer == nil {
+		return
+	}
+	for _, c := range r.collectors {
+		r.registerer.Unregister(c)
 	}
 }
 
