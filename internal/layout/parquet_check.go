@@ -7,8 +7,10 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
-	"github.com/parquet-go/parquet-go/encoding/thrift"
+	codec "github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
+
+	"tapedeck/internal/thrift"
 )
 
 // What a Parquet file may claim. Writers keep pages near 1 MiB and footers far below one; what is beyond this is a mistake or an
@@ -173,99 +175,12 @@ func checkPacked(body *io.SectionReader, codec format.CompressionCodec, plain in
 // bytes it takes.
 func decodeThrift(b []byte, v any) (n int, err error) {
 	defer recovered(&err)
-	w := &thriftWalk{b: b}
-	if !w.structure(0) {
+	n, ok := thrift.Length(b, maxItems)
+	if !ok {
 		return 0, damaged("its directory makes no sense")
 	}
-	n = len(b) - len(w.b)
-	if err := thrift.Unmarshal(new(thrift.CompactProtocol), b[:n], v); err != nil {
+	if err := codec.Unmarshal(new(codec.CompactProtocol), b[:n], v); err != nil {
 		return 0, damaged("its directory: %v", err)
 	}
 	return n, nil
-}
-
-// thriftWalk reads through a value without keeping any of it. The protocol is that of
-// https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md.
-type thriftWalk struct {
-	b     []byte
-	items int
-}
-
-func (w *thriftWalk) skip(n uint64) bool {
-	if n > uint64(len(w.b)) {
-		return false
-	}
-	w.b = w.b[n:]
-	return true
-}
-
-func (w *thriftWalk) uvarint() (uint64, bool) {
-	v, n := binary.Uvarint(w.b)
-	if n <= 0 {
-		return 0, false
-	}
-	w.b = w.b[n:]
-	return v, true
-}
-
-func (w *thriftWalk) structure(depth int) bool {
-	const deepest = 16
-	for depth <= deepest && len(w.b) > 0 {
-		head := w.b[0]
-		w.b = w.b[1:]
-		if head == 0 {
-			return true
-		}
-		if head>>4 == 0 { // The number of the field stands by itself.
-			if _, ok := w.uvarint(); !ok {
-				return false
-			}
-		}
-		if kind := head & 15; kind > 2 && !w.value(kind, depth) { // 1 and 2 are the booleans themselves
-			return false
-		}
-	}
-	return false
-}
-
-// value walks over a value of a type.
-func (w *thriftWalk) value(kind byte, depth int) bool {
-	switch kind {
-	case 1, 2, 3: // in lists, booleans take a byte as well
-		return w.skip(1)
-	case 4, 5, 6:
-		_, ok := w.uvarint()
-		return ok
-	case 7:
-		return w.skip(8)
-	case 8:
-		n, ok := w.uvarint()
-		return ok && w.skip(n)
-	case 9, 10:
-		if len(w.b) == 0 {
-			return false
-		}
-		head := w.b[0]
-		w.b = w.b[1:]
-		n := uint64(head >> 4)
-		if n == 15 {
-			var ok bool
-			if n, ok = w.uvarint(); !ok {
-				return false
-			}
-		}
-		if n > uint64(len(w.b)) || w.items+int(n) > maxItems {
-			return false
-		}
-		w.items += int(n)
-		for range n {
-			if !w.value(head&15, depth+1) {
-				return false
-			}
-		}
-		return true
-	case 12:
-		return w.structure(depth + 1)
-	}
-	return false
 }
