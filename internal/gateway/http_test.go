@@ -48,11 +48,7 @@ func TestHealth(t *testing.T) {
 			t.Errorf("%s: got %d %s", path, code, body)
 		}
 	}
-	for {
-		if _, ready := b.g.hub.position(); ready {
-			break
-		}
-	}
+	b.until(func() bool { _, ready := b.g.hub.position(); return ready })
 	parts = []Part{{Name: "tape"}, {Name: "store", Note: "1 record behind"}}
 	want := `{"status":"ready","version":"test","parts":{"gateway":{"ready":true},"tape":{"ready":true},"store":{"ready":true,"note":"1 record behind"}}}`
 	if code, _, body := b.get("/readyz"); code != 200 || body != want {
@@ -207,12 +203,7 @@ func TestSymbols(t *testing.T) {
 	m.Put("sim", market.Status{Symbol: "SIM:MSFT", State: market.StateStale, Event: t0}.Entry())
 	b := serve(t, m, func(o *Options) { o.Feeds = func() []FeedInfo { return []FeedInfo{{Name: "alpaca", State: "done"}} } })
 	m.Put("coinbase", market.Status{State: market.StateDown, Event: t0}.Entry(), market.Status{Symbol: "SIM:AAPL", State: market.StateHalted}.Entry())
-	for {
-		if next, _ := b.g.hub.position(); next == 32 {
-			break
-		}
-		<-b.g.hub.news()
-	}
+	b.hears(32)
 	code, h, body := b.get("/v1/symbols")
 	var got struct {
 		Symbols []struct {

@@ -300,6 +300,29 @@ func (b *bench) do(method, path string, headers ...string) (int, http.Header, st
 	return response.StatusCode, response.Header, string(body)
 }
 
+// until waits until the hub has come to a state. Who asks for news only after a look would wait for ever for what came in between.
+func (b *bench) until(there func() bool) {
+	b.t.Helper()
+	late := time.After(patience)
+	for {
+		news := b.g.hub.news()
+		if there() {
+			return
+		}
+		select {
+		case <-news:
+		case <-late:
+			b.t.Fatal("the hub does not come to where the test waits for it")
+		}
+	}
+}
+
+// hears waits until the hub knows all of the tape up to a position.
+func (b *bench) hears(next tape.Position) {
+	b.t.Helper()
+	b.until(func() bool { at, _ := b.g.hub.position(); return at >= next })
+}
+
 // isBlocked reports whether a session waits for its client to read, for as long as we look.
 func (b *bench) isBlocked() bool {
 	for range 1000 {

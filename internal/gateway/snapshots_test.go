@@ -15,12 +15,7 @@ func TestSnapshots(t *testing.T) {
 	m.Put("sim", quote("SIM:QUOTED", 1, t0))
 	b := serve(t, m, nil)
 	m.Put("sim", market.Status{Symbol: "SIM:TOLD", State: market.StateHalted, Event: t0}.Entry())
-	for {
-		if id, _, _ := b.g.hub.find("SIM:TOLD"); id != 0 {
-			break
-		}
-		<-b.g.hub.news()
-	}
+	b.until(func() bool { id, _, _ := b.g.hub.find("SIM:TOLD"); return id != 0 })
 	const (
 		aapl = `"latestTrade":{"i":25,"p":187.24,"s":100,"t":"2026-11-23T14:42:00Z","c":[],"tks":"B","seq":25,"r":"2026-11-23T14:42:00.001Z"},` +
 			`"latestQuote":{"bp":187.41,"bs":3,"ap":187.43,"as":2,"t":"2026-11-23T14:42:00.000000001Z","c":[],"seq":25,"r":"2026-11-23T14:42:00.001000001Z"},` +

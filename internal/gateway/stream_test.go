@@ -283,12 +283,7 @@ func TestLatestBehindRing(t *testing.T) {
 	for i := range 100 {
 		m.Put("sim", trade("SIM:A", uint64(i+1), 100, t0), quote("SIM:A", uint64(i+1), t0))
 	}
-	for {
-		if next, _ := b.g.hub.position(); next == 102 {
-			break
-		}
-		<-b.g.hub.news()
-	}
+	b.hears(102)
 	from := tape.Cursor{Epoch: m.Epoch, Position: begin, Index: tape.AllEntries}.String()
 	c := b.join(`{"action":"subscribe","trades":["*"],"quotes":["*"],"mode":"latest","from":{"cursor":"` + from + `"}}`)
 	got := c.frame()
