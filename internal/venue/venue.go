@@ -54,6 +54,10 @@ type Traits struct {
 
 	// NoNumbers says that trades have neither number nor name: after a reconnect only their times tell what was there before.
 	NoNumbers bool
+
+	// Open says that the venue sends what it likes: there may be no instruments at all, and the entries of a symbol that was
+	// not asked for are taken.
+	Open bool
 }
 
 // Venue is one market's protocol. Its methods may be called at once.
