@@ -23,7 +23,7 @@ const root = "../.."
 // in every folder below. A folder inside a package's folder stands on the same floor and may lean on that
 // package (feed/sim on feed, tape/tapetest on tape), never on the folders beside it.
 var floors = [][]string{
-	{"internal/market", "internal/thrift", "internal/arch", "web"},
+	{"internal/market", "internal/latency", "internal/thrift", "internal/arch", "web"},
 	{
 		"internal/tape/...", "internal/archive/...", "internal/candle", "internal/columnar", "internal/layout", "internal/venue/...",
 		"internal/websocket",

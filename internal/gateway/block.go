@@ -3,6 +3,7 @@ package gateway
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
@@ -37,6 +38,7 @@ type block struct {
 	rec    *tape.Record
 	events []event     // in the order in which they are sent: by entry, bars after the entry that caused them
 	latest market.Time // when the last of its entries was received; 0 when none says
+	seen   time.Time   // when it was there to be read; zero for one that was read again
 	past   bool        // some of its entries were history when they reached the tape, and are none of the events
 
 	wanted atomic.Uint32 // how often it was taken from the past

@@ -20,6 +20,7 @@ type hub struct {
 	log   *slog.Logger
 	limit int // entries in the ring
 	past  past
+	seen  time.Time // when the records at hand were there to be read; belongs to run
 
 	mu     sync.RWMutex // guards what follows
 	names  directory
@@ -111,6 +112,7 @@ func (h *hub) run(ctx context.Context) error {
 				h.log.Info("the tape can be read again")
 			}
 			failing = false
+			h.seen = time.Now()
 			for _, rec := range records {
 				h.publish(rec)
 			}
@@ -151,6 +153,7 @@ func (h *hub) skipTo(pos tape.Position) {
 // publish puts a record into the ring. The lock is held only for what the sessions see.
 func (h *hub) publish(rec *tape.Record) {
 	b := h.block(rec, h.bars)
+	b.seen = h.seen
 	if h.bars != nil {
 		h.recent.gather(b, h.bars, func(s market.Symbol) uint32 { return h.enter(s, rec.Feed) })
 	}

@@ -17,6 +17,7 @@ type metrics struct {
 	ticks      prometheus.Counter
 	refused    *prometheus.CounterVec
 	requests   *prometheus.HistogramVec
+	sent       *sent
 }
 
 func newMetrics(o *Options, h *hub) (*metrics, error) {
@@ -50,12 +51,13 @@ func newMetrics(o *Options, h *hub) (*metrics, error) {
 			Name: name("request_seconds"), Help: "Time to answer a request, by route and status.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}, []string{"route", "status"}),
+		sent: newSent(),
 	}
 	if o.Registerer == nil {
 		return m, nil
 	}
 	for _, c := range []prometheus.Collector{
-		m.sessions, m.closes, m.catchingUp, m.waiting, m.writes, m.bytes, m.ticks, m.refused, m.requests,
+		m.sessions, m.closes, m.catchingUp, m.waiting, m.writes, m.bytes, m.ticks, m.refused, m.requests, m.sent,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: name("ring_entries"), Help: "Entries of the tape that are in memory for all streams.",
 		}, func() float64 {

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/binary"
+	"time"
 
 	"tapedeck/internal/websocket"
 )
@@ -43,6 +44,8 @@ type parcel struct {
 	ticks    int   // in all of it
 	to       place // where a client stands that has been sent all of it
 	refs     int   // how many hold it
+
+	since time.Time // when the first of its ticks was there to be read from the tape; zero when that is not known
 }
 
 // headroom is what stands before the first entry of a message at most: the header of a frame, and that of a list in MessagePack.
@@ -54,6 +57,7 @@ const eventHead = "data: ["
 // reset makes the parcel empty.
 func (p *parcel) reset() {
 	p.buf, p.from, p.begin, p.messages, p.ticks = append(p.buf[:0], make([]byte, headroom)...), 0, 0, 0, 0
+	p.since = time.Time{}
 }
 
 // bytes returns what is to be sent, after the last seal.

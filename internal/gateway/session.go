@@ -30,6 +30,10 @@ type session struct {
 	authed bool
 	behind bool // the session reads the tape and not the ring
 
+	// The client had all that there was, and has taken all that it was sent since: how long ticks are on their way to it says something
+	// of the server.
+	abreast bool
+
 	decoder  websocket.Decoder
 	tokens   float64   // messages that the client may send at once
 	refilled time.Time // when tokens were last added
@@ -171,6 +175,7 @@ func (s *session) answer(ctx context.Context) {
 	if s.asked = s.asked[1:]; len(s.asked) == 0 {
 		s.asked = nil
 	}
+	s.abreast = false
 	if s.end == nil {
 		s.obey(ctx, q)
 	}
@@ -393,6 +398,7 @@ func (s *session) lag(behind bool) {
 	}
 	s.behind = behind
 	if behind {
+		s.abreast = false
 		s.g.metrics.catchingUp.Inc()
 	} else {
 		s.g.metrics.catchingUp.Dec()

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"tapedeck/internal/latency"
 )
 
 // shard drives many sessions on raw sockets: one goroutine that reads what clients sent, and writes to each client all that is due to
@@ -37,6 +39,7 @@ type shard struct {
 	now     time.Time
 	alarm   time.Time // when a session wants to be looked at at the latest
 	written tally
+	delays  latency.Counts // of what was written since it was last reported
 
 	mu     sync.Mutex
 	posted []*conn       // that are new, or come back from the readers
@@ -375,7 +378,10 @@ func (sh *shard) turn(ctx context.Context, c *conn) {
 		case sh.closing && c.mayPart():
 			c.goodbye()
 			sh.list(c)
-		case !c.wantsTicks() || c.isCurrent():
+		case !c.wantsTicks():
+			return
+		case c.isCurrent():
+			c.abreast = true
 			return
 		case sh.now.Before(c.retry):
 			sh.remind(c.retry)
@@ -426,7 +432,7 @@ func (sh *shard) write(c *conn) {
 	case errors.Is(err, unix.EINTR):
 		return
 	case errors.Is(err, unix.EAGAIN):
-		c.writable = false
+		c.writable, c.abreast = false, false
 		sh.wait(c, true)
 		return
 	case err != nil:
@@ -437,6 +443,9 @@ func (sh *shard) write(c *conn) {
 	sh.written.writes++
 	sh.written.bytes += n
 	if c.rest = c.rest[n:]; len(c.rest) == 0 {
+		if p := c.parcel; p != nil && c.abreast && !p.since.IsZero() {
+			sh.delays.Observe(time.Since(p.since), 1)
+		}
 		c.rest = nil
 		sh.release(c.parcel)
 		c.parcel = nil
@@ -674,6 +683,7 @@ func (sh *shard) report() {
 	m.writes.Add(float64(w.writes))
 	m.bytes.Add(float64(w.bytes))
 	m.ticks.Add(float64(w.ticks))
+	m.sent.add(sh.now, &sh.delays)
 	*w = tally{}
 }
 

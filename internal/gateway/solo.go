@@ -145,6 +145,7 @@ func (l *soloist) run(ctx context.Context) {
 		due := l.wantsTicks() && !l.isCurrent()
 		if !due {
 			l.lag(false)
+			l.abreast = true
 		}
 		closing := l.g.isClosing()
 		if l.end == nil && closing && l.mayPart() {
@@ -198,6 +199,9 @@ func (l *soloist) closingOnce(known bool) <-chan struct{} {
 	return l.g.closing
 }
 
+// patientWrite is how long a write takes at most to a client that reads.
+const patientWrite = 20 * time.Millisecond
+
 // deliver builds what is due, and writes it. It returns when to try again if that is not at once; ok is false when the client cannot
 // be written to.
 func (l *soloist) deliver(ctx context.Context) (retry time.Time, ok bool) {
@@ -227,7 +231,11 @@ func (l *soloist) deliver(ctx context.Context) (retry time.Time, ok bool) {
 		l.paced(now)
 	}
 	l.g.metrics.ticks.Add(float64(l.parcel.ticks))
-	ok = l.write(b)
+	if ok = l.write(b); l.abreast && !l.parcel.since.IsZero() {
+		ended := time.Now()
+		l.g.metrics.sent.observe(ended, ended.Sub(l.parcel.since))
+		l.abreast = ended.Sub(now) < patientWrite
+	}
 	if cap(l.parcel.buf) > 4<<10 {
 		l.parcel.buf = nil // a session that waits holds little
 	}

@@ -94,6 +94,9 @@ func (s *session) fill(ctx context.Context, p *parcel, sc *scratch, tape bool) e
 	s.refresh(st)
 	for _, b := range blocks {
 		whole := s.copy(st, b, p)
+		if p.ticks > 0 && p.since.IsZero() {
+			p.since = b.seen
+		}
 		if whole && len(st.held) > 0 {
 			st.held[0] = nil
 			st.held = st.held[1:]

@@ -14,7 +14,7 @@ func TestOtherWays(t *testing.T) {
 		"BadMessages": TestBadMessages, "ShutdownCutsStalledClients": TestShutdownCutsStalledClients, "Events": TestEvents,
 		"EventsResume": TestEventsResume, "Deflate": TestDeflate, "AuthDeadline": TestAuthDeadline,
 		"PlayJoins": TestPlayJoins, "PlayByAddress": TestPlayByAddress, "PlayEvents": TestPlayEvents, "PlayPacked": TestPlayPacked,
-		"PlayLatest": TestPlayLatest, "PlayShutdown": TestPlayShutdown, "PlayQuiet": TestPlayQuiet,
+		"PlayLatest": TestPlayLatest, "Sent": TestSent, "PlayShutdown": TestPlayShutdown, "PlayQuiet": TestPlayQuiet,
 	}
 	defer func() { way.portable, way.tls = false, false }()
 	for name, test := range tests {
