@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"strings"
+	"time"
 	"unsafe"
 
 	"github.com/tidwall/gjson"
@@ -12,16 +13,17 @@ import (
 
 // A Reader reads the messages of one source. It belongs to one goroutine.
 type Reader struct {
-	m    *Mapping
-	name []byte // of a symbol, being made
+	m        *Mapping
+	name     []byte      // of a symbol, being made
+	received market.Time // the message that is read
 
 	// Name is the source's name of the symbol where the mapping says none, Event the time where it maps none; 0: that of the
 	// arrival. They may be changed between two messages.
 	Name  string
 	Event market.Time
 
-	// Newest is the item with the latest time that was read: its id and its time as they were sent. What has no time is as new
-	// as what came before it, so that the last of several counts.
+	// Newest is the newest item that was read: its id and its time as they were sent. Of those of one time, and where nothing has
+	// a time, it is the one with the greatest number, and where they have none the last.
 	Newest struct {
 		ID, Time string
 		At       market.Time
@@ -47,6 +49,7 @@ func (r *Reader) Read(msg []byte, received market.Time, out *venue.Output) {
 
 // read is Read of what is known to be JSON.
 func (r *Reader) read(message string, received market.Time, out *venue.Output) {
+	r.received = received
 	for i := range r.m.rules {
 		rule := &r.m.rules[i]
 		if rule.filter != nil && !rule.filter.holds(message, message) {
@@ -127,13 +130,31 @@ func (r *Reader) item(rule *rule, key, message, item string, received market.Tim
 	switch {
 	case !isTrade && !isQuote:
 		out.Unused(ReasonNoValue)
-	case r.Track && e.Event >= r.Newest.At:
-		r.Newest.At = e.Event
-		r.Newest.Time = strings.Clone(sent)
-		if rule.id.set() {
-			r.Newest.ID = strings.Clone(text(rule.id.get(message, item)))
+	case r.Track:
+		r.track(rule, e.Event, sent, message, item)
+	}
+}
+
+// track makes an item the newest if it is. One of the far future is a mistake, and not waited for.
+func (r *Reader) track(rule *rule, at market.Time, sent, message, item string) {
+	n := &r.Newest
+	if at < n.At && rule.time.set() || at.Sub(r.received) > 24*time.Hour {
+		return
+	}
+	id := ""
+	if rule.id.set() {
+		id = text(rule.id.get(message, item))
+		if len(id) > maxID {
+			return
 		}
 	}
+	if at == n.At || !rule.time.set() {
+		was, ok := number(n.ID)
+		if is, also := number(id); ok && also && is < was {
+			return
+		}
+	}
+	n.At, n.Time, n.ID = at, strings.Clone(sent), strings.Clone(id)
 }
 
 // symbol finds the symbol of an item.
