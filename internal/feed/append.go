@@ -118,6 +118,7 @@ func (r *Runner) count(c *chunk) {
 		default:
 		}
 	}
+	r.account.durable(market.FromStd(time.Now()), c.entries)
 	r.meters.trades.Add(float64(trades))
 	r.meters.quotes.Add(float64(quotes))
 }
@@ -139,6 +140,6 @@ func (r *Runner) abandon(ctx context.Context, c *chunk, err error) {
 		r.log.WarnContext(ctx, "ticks could not be put on the tape; they come again at the next start", "ticks", n, "error", err)
 		return
 	}
-	r.meters.dropped(ReasonTapeLost).Add(float64(n))
+	r.account.drop(ReasonTapeLost, n)
 	r.log.ErrorContext(ctx, "ticks could not be put on the tape", "ticks", n, "error", err)
 }

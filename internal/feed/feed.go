@@ -72,6 +72,9 @@ type Start struct {
 	// Last returns the last trade (KindTrade) or quote (KindQuote) of a symbol of the feed. It may be called at any time.
 	Last func(market.Symbol, market.Kind) (market.Entry, bool)
 
+	// Account takes what the source knows of how it fares, for people to see.
+	Account *Account
+
 	Log *slog.Logger
 }
 

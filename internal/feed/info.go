@@ -2,6 +2,8 @@ package feed
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"tapedeck/internal/market"
@@ -12,22 +14,25 @@ type Info struct {
 	Name     string
 	URL      string // secrets masked
 	Label    string // "SIM" or "REPLAY" for what is not a live venue
+	Venue    string // first part of its symbols
 	State    market.State
+	Since    market.Time   // the beginning of the state, 0 when it never had any
 	Error    string        // why the feed is down or stale, or why the tape takes nothing; "" when all is well
 	Rate     float64       // ticks a second, over the last rateWindow seconds
 	Ticks    uint64        // since the start of the process
 	LastTick market.Time   // arrival of the last tick, 0 when none came
 	Symbols  int           // that sent ticks since the start of the process
 	Latency  time.Duration // from the venue's time to the arrival, smoothed; 0 when event times are not of now
+	Report   Report
 }
 
 // Info returns the feed's state now.
 func (r *Runner) Info() Info {
+	now := market.FromStd(time.Now())
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	info := Info{
-		Name: r.url.Name, URL: r.url.String(), Label: r.traits.Label, State: r.state, Error: r.reason, Rate: r.rate.perSecond(),
-		Ticks: r.ticks, LastTick: r.lastTick, Symbols: len(r.symbols), Latency: time.Duration(r.latency),
+		Name: r.url.Name, URL: r.url.String(), Label: r.traits.Label, Venue: r.url.Venue, State: r.state, Since: r.since, Error: r.reason,
+		Rate: r.rate.perSecond(), Ticks: r.ticks, LastTick: r.lastTick, Symbols: len(r.symbols), Latency: time.Duration(r.latency),
 	}
 	if r.state == market.StateClosed {
 		info.Error = ""
@@ -35,6 +40,15 @@ func (r *Runner) Info() Info {
 	if r.held != "" {
 		info.Error = r.held
 	}
+	running := r.session != nil
+	symbols := slices.Collect(maps.Keys(r.symbols))
+	r.mu.Unlock()
+	info.Report = r.account.report(now, running)
+	if info.Report.Symbols == nil { // the source does not say what it carries
+		slices.Sort(symbols)
+		info.Report.Symbols, info.Report.Carried = symbols, len(symbols)
+	}
+	info.Report.Symbols = info.Report.Symbols[:min(mostListed, len(info.Report.Symbols))]
 	return info
 }
 

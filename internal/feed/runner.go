@@ -46,20 +46,22 @@ type Runner struct {
 	backoff backoff
 	seed    maphash.Seed
 
-	mu     sync.Mutex
-	lane   *Lane // nil before Run
-	meters *meters
-	queue  queue
-	fresh  chan struct{} // holds a token when the queue has something new
-	space  chan struct{} // closed and made anew when the queue has shrunk
-	sealed bool          // no more comes; set when the appender should end once the queue is empty
+	mu      sync.Mutex
+	lane    *Lane // nil before Run
+	meters  *meters
+	account *Account
+	queue   queue
+	fresh   chan struct{} // holds a token when the queue has something new
+	space   chan struct{} // closed and made anew when the queue has shrunk
+	sealed  bool          // no more comes; set when the appender should end once the queue is empty
 
 	session *session // the source that runs now, nil between attempts
 	opened  bool     // a source has been opened before
 	traits  Traits
 	state   market.State
-	reason  string // of the state
-	held    string // why the tape does not take anything now
+	reason  string      // of the state
+	since   market.Time // of the state
+	held    string      // why the tape does not take anything now
 
 	symbols   map[market.Symbol]*listed
 	recent    *listed // the last one used, for runs of one symbol
@@ -97,7 +99,7 @@ func NewRunner(o RunnerOptions) (*Runner, error) {
 		return nil, err
 	}
 	r := &Runner{
-		url: o.URL, open: o.Open, writer: o.Writer, log: o.Log.With("feed", o.URL.Name), buffer: o.Buffer, meters: m,
+		url: o.URL, open: o.Open, writer: o.Writer, log: o.Log.With("feed", o.URL.Name), buffer: o.Buffer, meters: m, account: newAccount(m),
 		backoff: backoff{random: o.Random}, seed: maphash.MakeSeed(),
 		fresh: make(chan struct{}, 1), space: make(chan struct{}), symbols: make(map[market.Symbol]*listed),
 	}
@@ -194,7 +196,7 @@ func (r *Runner) supervise(ctx context.Context) error {
 			return nil
 		case <-time.After(pause):
 		}
-		r.meters.reconnects.Inc()
+		r.account.Reconnected()
 	}
 }
 
@@ -229,7 +231,7 @@ func (r *Runner) attempt(ctx context.Context) (err error) {
 		r.mu.Unlock()
 	}()
 	r.mu.Lock()
-	start := Start{Offset: r.queue.offset, Last: r.lane.Last, Log: r.log}
+	start := Start{Offset: r.queue.offset, Last: r.lane.Last, Account: r.account, Log: r.log}
 	r.mu.Unlock()
 	src, err := r.open(r.url, start)
 	if err != nil {
@@ -265,6 +267,9 @@ func (r *Runner) setStateAt(event, now market.Time, state market.State, reason s
 	}
 	if state == r.state && (state == market.StateLive || reason == r.reason) {
 		return
+	}
+	if state != r.state {
+		r.since = now
 	}
 	r.state, r.reason = state, reason
 	up := 0.0
@@ -308,11 +313,11 @@ func (r *Runner) lose(from, to market.Time, reason string) {
 
 // fill puts the hole on the tape as a gap that ends at an event. It is called with mu held.
 func (r *Runner) fill(until market.Time) {
-	r.enqueue(market.Entry{
-		Kind: market.KindGap, Event: r.hole.from, Until: max(until, r.hole.from), Received: market.FromStd(time.Now()), Text: r.hole.reason,
-	})
+	now := market.FromStd(time.Now())
+	gap := market.Entry{Kind: market.KindGap, Event: r.hole.from, Until: max(until, r.hole.from), Received: now, Text: r.hole.reason}
+	r.enqueue(gap)
+	r.account.gap(&gap, now)
 	r.hole = hole{}
-	r.meters.gaps.Inc()
 }
 
 // clock returns the moment that the feed has reached in the time of its events, 0 when it can't be known. It is called with

@@ -24,7 +24,7 @@ var errOver = errors.New("this attempt is over")
 const earliest = 315_532_800 * market.Second
 
 // Dropped implements Sink.
-func (s *session) Dropped(reason string, n int) { s.r.meters.dropped(reason).Add(float64(n)) }
+func (s *session) Dropped(reason string, n int) { s.r.account.drop(reason, n) }
 
 // Push implements Sink.
 func (s *session) Push(ctx context.Context, entries []market.Entry, offset []byte) error {
@@ -70,7 +70,7 @@ func (r *Runner) admit(entries []market.Entry, offset []byte) error {
 		switch {
 		case r.traits.Past && len(entries) > 0:
 			r.setStateAt(entries[0].Event, now, market.StateLive, "")
-		case len(entries) > 0 || !r.traits.Pull:
+		case len(entries) > 0 || !r.traits.Past:
 			r.setState(market.StateLive, "")
 		}
 	}
@@ -106,7 +106,7 @@ func (r *Runner) admit(entries []market.Entry, offset []byte) error {
 			lag = e.Received - e.Event
 		}
 		r.latency += (lag - r.latency) / 16
-		r.meters.lag.Observe(float64(lag) / float64(market.Second))
+		r.account.arrived(now, time.Duration(lag))
 	}
 	r.queue.stand(c, offset)
 	r.meters.pending.Set(float64(r.queue.size))
@@ -126,7 +126,7 @@ func (r *Runner) admitOne(c *chunk, e *market.Entry, now market.Time) (kept bool
 	switch e.Kind {
 	case market.KindTrade, market.KindQuote:
 	case market.KindGap:
-		r.meters.gaps.Inc()
+		r.account.gap(e, now)
 		r.put(c, e, nil)
 		return false, nil
 	case market.KindHeartbeat:
@@ -137,7 +137,7 @@ func (r *Runner) admitOne(c *chunk, e *market.Entry, now market.Time) (kept bool
 		r.put(c, e, nil)
 		return false, nil
 	default:
-		r.meters.dropped(ReasonUnusable).Inc()
+		r.account.drop(ReasonUnusable, 1)
 		return false, nil
 	}
 	l := r.recent
@@ -150,7 +150,7 @@ func (r *Runner) admitOne(c *chunk, e *market.Entry, now market.Time) (kept bool
 	if e.Kind == market.KindTrade && !r.traits.Resumes {
 		if key, ok := tradeKey(r.seed, e); ok {
 			if l.dedupe.has(key) {
-				r.meters.duplicates.Inc()
+				r.account.repeated()
 				return false, nil
 			}
 			l.dedupe.add(key)
@@ -170,6 +170,9 @@ func (r *Runner) admitOne(c *chunk, e *market.Entry, now market.Time) (kept bool
 			r.enqueueState(c, l.symbol, market.StateLive, e.Event, now, "")
 		}
 		l.rhythm.beat(now)
+	}
+	if e.Flags&market.FlagBackfilled != 0 {
+		r.account.fetched(e.Symbol)
 	}
 	r.ticks++
 	r.lastTick = now
@@ -213,6 +216,7 @@ func (r *Runner) list(s market.Symbol) (*listed, error) {
 		}
 	}
 	r.symbols[s] = l
+	r.account.saw(len(r.symbols))
 	return l, nil
 }
 
@@ -235,5 +239,5 @@ func (r *Runner) overflow(entries []market.Entry) {
 			r.lose(from, e.Event, ReasonBufferFull)
 		}
 	}
-	r.meters.dropped(ReasonBufferFull).Add(float64(n))
+	r.account.drop(ReasonBufferFull, n)
 }
