@@ -29,3 +29,18 @@ func (b *backoff) pause(atLeast time.Duration) time.Duration {
 	b.failed++
 	return max(time.Duration(b.random(int64(bound)+1)), atLeast)
 }
+
+// Backoff computes the pauses of a source that connects again by itself, in the way of the runner. One goroutine uses it.
+type Backoff struct{ b backoff }
+
+// NewBackoff returns a Backoff. Random returns a number in [0, n).
+func NewBackoff(random func(n int64) int64) *Backoff { return &Backoff{backoff{random: random}} }
+
+// Healthy begins anew: the connection has been up for HealthyAfter.
+func (b *Backoff) Healthy() { b.b.healthy() }
+
+// Pause returns the time to wait before the next attempt, at least what the venue asked for.
+func (b *Backoff) Pause(atLeast time.Duration) time.Duration { return b.b.pause(atLeast) }
+
+// HealthyAfter is how long a connection streams before it counts as one that works.
+const HealthyAfter = healthyAfter

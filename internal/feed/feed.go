@@ -48,13 +48,15 @@ type Traits struct {
 	Pull    bool   // the source can wait: Push blocks while the tape is behind. Otherwise what does not fit the buffer is dropped, as a gap
 	Resumes bool   // the source goes on exactly where Offset says: a restart makes no gap, and nothing comes twice
 	Breaks  bool   // the world goes on while it does not run: a restart leaves a gap all the same
+	Mends   bool   // the source looks for what was lost while it was not connected, or not running, and says itself what is missing
 	Past    bool   // event times are not of now: they are taken as they are, and their lag is not measured
 }
 
 // Sink takes what a source receives. Its methods may be called at once, but not after Run has returned.
 type Sink interface {
 	// Push hands over entries in the order in which they arrived: ticks without Seq, and whatever else the source has to
-	// say (gaps, statuses of symbols). The offset says where the source stands after them, in a form of its own; nil leaves
+	// say (gaps, statuses of symbols). A status without a symbol is the feed's own: the runner takes it for its state, which
+	// otherwise is live with every push. The offset says where the source stands after them, in a form of its own; nil leaves
 	// it as it was. Push copies both: the caller may reuse its slices. A push of no entries says that the source is alive.
 	// It blocks while there is no room, if the source is one that waits, and until ctx is done; the source returns whatever
 	// error it gets.

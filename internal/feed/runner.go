@@ -207,7 +207,7 @@ func (r *Runner) failed(began market.Time, err error) time.Duration {
 	if r.state == market.StateLive && r.rhythm.last-began >= market.Time(healthyAfter) {
 		r.backoff.healthy()
 	}
-	if !r.traits.Resumes && r.lastEvent != 0 {
+	if !r.traits.Resumes && !r.traits.Mends && r.lastEvent != 0 {
 		r.lose(r.lastEvent, 0, "disconnected: "+err.Error())
 	}
 	r.setState(market.StateDown, err.Error())
@@ -242,7 +242,7 @@ func (r *Runner) attempt(ctx context.Context) (err error) {
 	r.mu.Lock()
 	r.session = s
 	r.traits = src.Traits()
-	if !r.opened && (!r.traits.Resumes || r.traits.Breaks) && r.lastEvent != 0 {
+	if !r.opened && !r.traits.Mends && (!r.traits.Resumes || r.traits.Breaks) && r.lastEvent != 0 {
 		r.lose(r.lastEvent, 0, "not running")
 	}
 	r.opened = true

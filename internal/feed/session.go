@@ -65,8 +65,12 @@ func (s *session) Push(ctx context.Context, entries []market.Entry, offset []byt
 // admit puts what a source pushed into the queue. It is called with mu held.
 func (r *Runner) admit(entries []market.Entry, offset []byte) error {
 	now := market.FromStd(time.Now())
+	if len(entries) == 1 && isFeedState(&entries[0]) {
+		r.told(&entries[0], now)
+		return nil
+	}
 	r.arrived(now)
-	if r.state != market.StateLive {
+	if r.state != market.StateLive && !(r.state == market.StateHalted && !hasTick(entries)) {
 		switch {
 		case r.traits.Past && len(entries) > 0:
 			r.setStateAt(entries[0].Event, now, market.StateLive, "")
@@ -114,6 +118,30 @@ func (r *Runner) admit(entries []market.Entry, offset []byte) error {
 	return nil
 }
 
+// isFeedState tells a status that is about the feed and not about a symbol.
+func isFeedState(e *market.Entry) bool { return e.Kind == market.KindStatus && e.Symbol == "" }
+
+func hasTick(entries []market.Entry) bool {
+	for i := range entries {
+		if entries[i].IsTick() {
+			return true
+		}
+	}
+	return false
+}
+
+// told takes the state of the feed from its source. It is called with mu held.
+func (r *Runner) told(e *market.Entry, now market.Time) {
+	event := e.Event
+	if event == 0 {
+		event = now
+	}
+	if e.State != market.StateLive {
+		r.rhythm = rhythm{} // silence is not news now
+	}
+	r.setStateAt(event, now, e.State, e.Text)
+}
+
 // arrived notes that something came. It is called with mu held.
 func (r *Runner) arrived(now market.Time) {
 	r.rhythm.beat(now)
@@ -134,6 +162,10 @@ func (r *Runner) admitOne(c *chunk, e *market.Entry, now market.Time) (kept bool
 		r.put(c, e, nil)
 		return false, nil
 	case market.KindStatus:
+		if isFeedState(e) {
+			r.told(e, now)
+			return false, nil
+		}
 		r.put(c, e, nil)
 		return false, nil
 	default:
