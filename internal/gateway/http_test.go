@@ -229,19 +229,6 @@ SIM:MSFT SIM MSFT sim unknown 24x7 2 400.01 <nil> 1`
 	}
 }
 
-func TestFeeds(t *testing.T) {
-	b := serve(t, newMemTape(), func(o *Options) {
-		o.Feeds = func() []FeedInfo {
-			return []FeedInfo{{Name: "sim", URL: "sim://?seed=1", State: "live", Rate: 2.5, LastTick: t0, Latency: 1_500_000, Symbols: 3, Label: "SIM"}, {Name: "x", State: "down", Error: "no route", Latency: -1}}
-		}
-	})
-	want := `{"feeds":[{"name":"sim","url":"sim://?seed=1","state":"live","error":"","rate":2.5,"lastTick":"2026-11-23T14:30:00Z","latency":0.0015,"symbols":3,"label":"SIM"},` +
-		`{"name":"x","url":"","state":"down","error":"no route","rate":0,"lastTick":null,"latency":null,"symbols":0,"label":""}]}`
-	if code, _, body := b.get("/v1/feeds"); code != 200 || strings.TrimSpace(body) != want {
-		t.Errorf("got %d %s", code, body)
-	}
-}
-
 func TestPage(t *testing.T) {
 	script := strings.Repeat("console.log(1);", 200)
 	b := serve(t, newMemTape(), func(o *Options) {

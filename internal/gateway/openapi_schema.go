@@ -130,11 +130,7 @@ func listingSchemas(s object) {
 		"quote": orNull(quote), "day": orNull(ref("Bar")), "prevClose": orNull(number("Close of the trading day before.")), "label": text("How it must be marked, such as SIM."),
 	})
 	s["State"] = oneOf("live", "stale", "down", "closed", "halted", "unknown")
-	s["Feeds"] = members("feeds", object{"feeds": list(members("name url state error rate lastTick latency symbols label", object{
-		"name": text("Name."), "url": text("Address, without secrets."), "state": text("live, connecting, stale, down or done."), "error": text("Why it is not live."),
-		"rate": number("Ticks a second."), "lastTick": orNull(moment0("Time of the last tick.")), "latency": orNull(number("Seconds from the venue's time to receipt.")),
-		"symbols": whole0("How many symbols it brings."), "label": text("How its symbols must be marked, such as SIM."),
-	}))})
+	feedSchemas(s)
 	s["ImportFile"] = members("id name rows", object{
 		"id": text("SHA-256 of the file and of what decides its rows, in hex."), "name": text("Of the file."), "rows": whole0("Rows of the file, 0 when not known."),
 	})

@@ -36,9 +36,7 @@ func allRoutes(t *testing.T) *bench {
 	return serve(t, m, func(o *Options) {
 		o.Imports = noImports{}
 		o.Gatherer = prometheus.NewRegistry()
-		o.Feeds = func() []FeedInfo {
-			return []FeedInfo{{Name: "sim", State: "live", Latency: -1, Label: "SIM"}, {Name: "x", State: "down", LastTick: t0}}
-		}
+		o.Feeds = twoFeeds
 	})
 }
 

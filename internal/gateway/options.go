@@ -34,19 +34,6 @@ type History interface {
 	Applied() (tape.Epoch, tape.Position)
 }
 
-// FeedInfo is what /v1/feeds tells of a feed.
-type FeedInfo struct {
-	Name     string
-	URL      string // without secrets
-	State    string // live, connecting, stale, down or done
-	Error    string // why it is not live
-	Rate     float64
-	LastTick market.Time   // 0 when there was none
-	Latency  time.Duration // from the venue's time to receipt; below 0 when not known
-	Symbols  int
-	Label    string // how its symbols must be marked, such as SIM
-}
-
 // Part is the state of one part of the program for /readyz.
 type Part struct {
 	Name string

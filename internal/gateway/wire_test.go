@@ -136,12 +136,7 @@ func TestWire(t *testing.T) {
 func TestWireControl(t *testing.T) {
 	m := fixture()
 	b := serve(t, m, func(o *Options) {
-		o.Feeds = func() []FeedInfo {
-			return []FeedInfo{
-				{Name: "sim", URL: "sim://?symbols=MSFT&rate=2/s&seed=1", State: "live", Rate: 2.25, LastTick: t0, Latency: 1_500_000, Symbols: 1, Label: "SIM"},
-				{Name: "coinbase", URL: "coinbase://BTC-USD", State: "down", Error: "no route to host", Latency: -1},
-			}
-		}
+		o.Feeds = twoFeeds
 	})
 	c := b.dial("/v2/tape")
 	golden(t, "connected.json", c.read())
@@ -167,6 +162,6 @@ func TestWireControl(t *testing.T) {
 		"problem.json":      "/history?symbol=APL",
 	} {
 		_, _, body := b.get(path)
-		golden(t, name, body[:len(body)-1])
+		golden(t, name, undated(body[:len(body)-1]))
 	}
 }

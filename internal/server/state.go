@@ -49,18 +49,6 @@ func joinNote(state, reason string) string {
 	return state + ": " + reason
 }
 
-func (n *node) feedInfos() []gateway.FeedInfo {
-	infos := make([]gateway.FeedInfo, 0, len(n.runners))
-	for _, r := range n.runners {
-		i := r.Info()
-		infos = append(infos, gateway.FeedInfo{
-			Name: i.Name, URL: i.URL, State: feedState(i.State), Error: i.Error, Rate: i.Rate, LastTick: i.LastTick,
-			Latency: i.Latency, Symbols: i.Symbols, Label: i.Label,
-		})
-	}
-	return infos
-}
-
 // feedState names the state of a feed as /v1/feeds does.
 func feedState(s market.State) string {
 	switch s {
