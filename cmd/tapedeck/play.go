@@ -105,8 +105,6 @@ func (t *tail) clock(m *message) error {
 	case m.Live:
 		t.past = nil
 		fmt.Fprintln(t.errOut, "tapedeck: this is live from here on")
-	case t.past != nil && t.cursor == "":
-		t.past.from = m.Time
 	}
 	return nil
 }

@@ -267,6 +267,9 @@ func (g *Gateway) placeFor(ctx context.Context, d *departure) (place, error) {
 	if d.cursor == nil {
 		return g.placeAt(ctx, b, d.time)
 	}
+	if d.trail != nil && d.trail.told < d.trail.oldest {
+		return place{}, errors.New("the cursor is of what was played out of history: only a play goes on from it")
+	}
 	c := *d.cursor
 	switch {
 	case c.Epoch != b.Epoch:

@@ -30,6 +30,7 @@ type request struct {
 // departure is where a client wants to go on from: behind a cursor, or at a time.
 type departure struct {
 	cursor *tape.Cursor
+	trail  *trail // of a cursor of what was played; else nil
 	time   market.Time
 }
 
@@ -115,11 +116,11 @@ func (r *request) departure(o map[string]any) error {
 	case len(o) != 1 || !hasCursor && !hasTime:
 		return errors.New(`"from" must be {"cursor":"…"} or {"time":"…"}`)
 	case hasCursor:
-		c, err := tape.ParseCursor(cursor)
+		from, err := parseCursor(cursor)
 		if err != nil {
 			return fmt.Errorf(`"from.cursor": %w`, err)
 		}
-		r.from = &departure{cursor: &c}
+		r.from = from
 	default:
 		t, _, err := instant("from.time", at)
 		if err != nil {

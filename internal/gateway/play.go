@@ -24,8 +24,11 @@ type play struct {
 
 	pace    pace
 	running bool
-	ended   bool // the clock has come to the end of the span
-	steps   int  // ticks that are still to be told while the clock stands
+	steps   int    // ticks that are still to be told while the clock stands
+	closing bool   // the clock has come to the end of the span: the bars that it ends are told
+	ended   bool   // they were told
+	endAt   place  // on the tape, at the end
+	endKey  rowKey // of history, at the end
 
 	base  market.Time // the clock at the time since
 	since time.Time
@@ -172,7 +175,7 @@ func (s *session) seek(ctx context.Context, o *order) error {
 		return err
 	}
 	s.enter(p, at)
-	if old.running || old.ended {
+	if old.running || old.closing || old.ended {
 		p.start(time.Now())
 	}
 	return nil
@@ -220,28 +223,37 @@ func (g *Gateway) newPlay(ctx context.Context, o *order) (*play, place, error) {
 	}
 	b := g.opt.Tape.Bounds()
 	var at place
-	if o.from.cursor != nil {
-		var err error
+	var err error
+	switch {
+	case o.from.trail != nil:
+		at, err = g.resume(ctx, p, o.from)
+	case o.from.cursor != nil:
 		if at, err = g.placeFor(ctx, o.from); err != nil {
 			return nil, at, err
 		}
-		if p.from, err = g.timeOf(ctx, at); err != nil {
-			return nil, at, err
+		p.from, err = g.timeOf(ctx, at)
+		if p.to != 0 && p.from >= p.to {
+			p.from = p.to - 1 // who comes back had everything: what is left is the end
 		}
 		p.oldest = p.from // all of it is on the tape
-	} else {
-		var err error
+	default:
 		p.from = o.from.time
-		if at, err = g.findPlay(ctx, b, p); err != nil {
-			return nil, at, err
-		}
+		at, err = g.findPlay(ctx, b, p)
+	}
+	if err != nil {
+		return nil, at, err
 	}
 	if p.to != 0 && p.to <= p.from {
 		return nil, at, errors.New(`"to" must be later than "from"`)
 	}
-	p.base, p.told, p.shown, p.last = p.from, p.from, p.from, p.from
+	if o.from.trail == nil {
+		p.base, p.told, p.shown, p.last = p.from, p.from, p.from, p.from
+	}
 	if err := g.openRows(ctx, p); err != nil {
 		return nil, at, err
+	}
+	if m := o.from.trail; m != nil && p.rows != nil {
+		p.rows.key, p.rows.resumed = m.key, true
 	}
 	return p, at, nil
 }
@@ -252,6 +264,10 @@ func (g *Gateway) mayPlay(ctx context.Context, o *order) error {
 		return g.full()
 	}
 	if o.from.cursor != nil {
+		if o.from.trail != nil {
+			_, err := g.resume(ctx, &play{to: o.to}, o.from)
+			return err
+		}
 		_, err := g.placeFor(ctx, o.from)
 		return err
 	}
@@ -321,7 +337,7 @@ func (g *Gateway) timeOf(ctx context.Context, at place) (market.Time, error) {
 
 // start lets the clock run.
 func (p *play) start(now time.Time) {
-	p.running, p.since, p.wake, p.next = true, now, now, 0
+	p.running, p.since, p.wake, p.next = !p.ended, now, now, 0
 	p.tellAt = now
 }
 
@@ -349,6 +365,9 @@ func (p *play) clock(now time.Time) market.Time {
 
 // limit returns the last moment that is due.
 func (p *play) limit(now time.Time) market.Time {
+	if p.closing {
+		return p.to + slack
+	}
 	limit := p.clock(now)
 	if p.steps > 0 {
 		limit = endOfTime
@@ -373,9 +392,11 @@ func (p *play) until(t market.Time) time.Time {
 
 // isStill reports whether nothing is due before the client asks for something. What the clock had passed when it was held is told: in mode
 // latest that comes with the next round.
-func (p *play) isStill() bool { return !p.running && p.steps == 0 && p.told >= p.base }
+func (p *play) isStill() bool {
+	return !p.running && !p.closing && p.steps == 0 && p.told >= p.base
+}
 
-// isPast reports whether the session is told the past, and not up to a place on the tape yet: no cursor can say then what it has.
+// isPast reports whether the session is told the past, and not up to a place on the tape yet.
 func (p *play) isPast() bool { return p != nil && p.from < p.oldest && p.told < p.oldest }
 
 // appendClock writes the message that tells the clock.

@@ -101,7 +101,8 @@ func (g *Gateway) openBars(ctx context.Context, subs *subscriptions, at place) (
 		return nil, err
 	}
 	feeds := g.hub.feedNames()
-	if err := g.takeGaps(ctx, subs, t, pb.maker, func(s market.Symbol) string { return feeds[s] }); err != nil {
+	isKnown := func(gap *market.Gap) bool { return gap.To <= t }
+	if err := g.takeGaps(ctx, subs, t, isKnown, pb.maker, func(s market.Symbol) string { return feeds[s] }); err != nil {
 		return nil, err
 	}
 	err = g.eachBefore(ctx, subs, t, func(row *market.Row) {
@@ -271,8 +272,10 @@ func (g *Gateway) formingSince(symbol market.Symbol, at market.Time) market.Time
 	return from
 }
 
-// takeGaps gives a machine the gaps that were known at a moment and lie in its bars.
-func (g *Gateway) takeGaps(ctx context.Context, subs *subscriptions, at market.Time, m *barMaker, feed func(market.Symbol) string) error {
+// takeGaps gives a machine the gaps before a moment that were known then and lie in its bars.
+func (g *Gateway) takeGaps(
+	ctx context.Context, subs *subscriptions, at market.Time, isKnown func(*market.Gap) bool, m *barMaker, feed func(market.Symbol) string,
+) error {
 	h, ok := g.opt.History.(GapHistory)
 	if !ok {
 		return nil
@@ -284,7 +287,7 @@ func (g *Gateway) takeGaps(ctx context.Context, subs *subscriptions, at market.T
 	}
 	for _, name := range names {
 		err := h.EachGap(ctx, name, g.formingSince(name, at), at, func(gap market.Gap) error {
-			if gap.To != 0 && gap.To <= at {
+			if gap.To != 0 && isKnown(&gap) {
 				gap.Symbol = name // or of its feed
 				e := gap.Entry()
 				m.take(feed(name), &e)

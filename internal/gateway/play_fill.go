@@ -26,6 +26,12 @@ const mostScanned = 1 << 16
 // when it would have to wait for the tape or for history.
 func (s *session) fillPlay(ctx context.Context, p *parcel, sc *scratch, tape bool) error {
 	pl := s.play
+	if pl.isStill() {
+		s.lag(false)
+		s.tickClock(p, sc, time.Now())
+		pl.wake = pl.tellAt
+		return nil
+	}
 	if s.isUnmoored() {
 		if !tape {
 			return errBehind
@@ -37,7 +43,7 @@ func (s *session) fillPlay(ctx context.Context, p *parcel, sc *scratch, tape boo
 	now := time.Now()
 	limit := pl.limit(now)
 	stepping := pl.steps > 0
-	latest := s.manner.latest && !stepping
+	latest := s.manner.latest && !stepping && !pl.closing
 	how := allDue
 	if latest && now.Before(s.due) {
 		if pl.pace != flatOut {
@@ -87,9 +93,17 @@ func (s *session) moor(ctx context.Context) error {
 // settle draws the conclusions of how far a session came: where its clock is, and when there is more to do.
 func (s *session) settle(p *parcel, sc *scratch, how reached, now time.Time, stepping bool) {
 	pl := s.play
+	if pl.closing {
+		pl.last = min(pl.last, pl.to)
+	}
 	pl.told = max(pl.told, pl.last)
 	clock := pl.clock(now)
 	switch {
+	case pl.closing:
+		if clock = pl.to; how == moreDue {
+			pl.wake = now
+			return
+		}
 	case how == moreDue:
 		pl.shown, pl.wake = max(pl.shown, pl.told), now
 		pl.keepUp(now, clock)
@@ -104,15 +118,25 @@ func (s *session) settle(p *parcel, sc *scratch, how reached, now time.Time, ste
 	}
 	present := market.FromStd(now)
 	switch {
-	case how == atEnd && pl.running && (pl.pace == flatOut || clock >= present) && (pl.to == 0 || pl.to > present):
+	case !pl.closing && how == atEnd && pl.running && (pl.pace == flatOut || clock >= present) && (pl.to == 0 || pl.to > present):
 		s.join()
 		if s.manner.dialect == native {
 			s.appendClock(p, sc, appendLiveClock(nil, now))
 		}
 		return
 	case pl.to != 0 && clock >= pl.to && how != midStep:
-		pl.told, pl.running, pl.ended, pl.steps = pl.to, false, true, 0
-		pl.base, pl.shown = pl.to, pl.to
+		if !pl.closing {
+			pl.endAt = s.main.at
+			if pl.rows != nil {
+				pl.endKey = pl.rows.key
+			}
+			if pl.closing = !s.subs.sets[chBars].empty(); pl.closing {
+				pl.running, pl.steps, pl.wake, pl.next = false, 0, now, 0
+				return
+			}
+		}
+		pl.told, pl.running, pl.closing, pl.ended, pl.steps = pl.to, false, false, true, 0
+		pl.base, pl.shown, pl.last = pl.to, pl.to, pl.to
 		pl.tellAt = now
 	case stepping && (how == midStep || how == atEnd):
 		pl.steps, pl.base, pl.shown = 0, max(pl.base, pl.told), max(pl.shown, pl.told)
@@ -174,9 +198,6 @@ func (s *session) tickClock(p *parcel, sc *scratch, now time.Time) {
 		return
 	}
 	pl.tellAt = now.Add(clockEvery)
-	if !pl.running {
-		pl.tellAt = now.Add(time.Hour)
-	}
 	if s.manner.dialect == native {
 		s.appendClock(p, sc, pl.appendClock(nil))
 	}
@@ -200,7 +221,10 @@ func (s *session) advance(ctx context.Context, p *parcel, sc *scratch, tape bool
 	if latest {
 		a.round = &sc.round
 	}
-	from := s.main.at
+	from, before, keyBefore := s.main.at, s.play.last, rowKey{}
+	if s.play.rows != nil {
+		keyBefore = s.play.rows.key
+	}
 	how, err := a.run(ctx)
 	if pl := s.play; pl.bars != nil {
 		pl.bars.forget()
@@ -210,10 +234,16 @@ func (s *session) advance(ctx context.Context, p *parcel, sc *scratch, tape bool
 	clear(sc.blocks)
 	if latest {
 		// The cursors of the messages before the last one must not be behind what has not been written.
-		to := s.main.at
-		s.main.at = from
+		to, last, key := s.main.at, s.play.last, rowKey{}
+		s.main.at, s.play.last = from, before
+		if s.play.rows != nil {
+			key, s.play.rows.key = s.play.rows.key, keyBefore
+		}
 		a.round.flush(s, p, sc)
-		s.main.at = to
+		s.main.at, s.play.last = to, last
+		if s.play.rows != nil {
+			s.play.rows.key = key
+		}
 	}
 	if err != nil && a.scanned > 0 && errors.Is(err, errBehind) {
 		return moreDue, nil
@@ -348,6 +378,12 @@ func (p *play) isLeftOut(e *market.Entry, ev *event) bool {
 	return e.IsTick() && e.Flags&market.FlagImported != 0 && e.Event >= p.from && e.Event < p.oldest
 }
 
+// isBeyond reports whether an event that was due behind the end of the play is not told. The bars are that the end closes: live they were told
+// a moment after it.
+func (p *play) isBeyond(ev *event) bool {
+	return p.closing && (ev.channel != chBars || ev.bar == nil || ev.bar.End > p.to)
+}
+
 // tell tells the events of the entries of a block from one up to another that the client wants, unless they are left out. It returns
 // the entry that it came to: it stops when the frame is full, or when the client stepped by so many ticks.
 func (a *advance) tell(b *block, from, to int32, alone bool, leftOut func(*market.Entry, *event) bool) int32 {
@@ -364,7 +400,7 @@ func (a *advance) tell(b *block, from, to int32, alone bool, leftOut func(*marke
 		}
 		last = ev.entry
 		e := &b.rec.Entries[ev.entry]
-		wanted := s.subs.wants(s.manner.dialect, b.rec.Feed, ev) && !leftOut(e, ev)
+		wanted := s.subs.wants(s.manner.dialect, b.rec.Feed, ev) && !leftOut(e, ev) && !pl.isBeyond(ev)
 		switch {
 		case wanted && a.round != nil:
 			a.round.add(b, i)

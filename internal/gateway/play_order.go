@@ -7,7 +7,6 @@ import (
 	"strconv"
 
 	"tapedeck/internal/market"
-	"tapedeck/internal/tape"
 )
 
 // pace is how many seconds of the past a session is told in one of ours.
@@ -178,14 +177,14 @@ func (p params) order() (*order, error) {
 		o.from = &departure{time: notZero(t)}
 	}
 	if text, ok := p["cursor"]; ok {
-		c, err := tape.ParseCursor(text)
+		from, err := parseCursor(text)
 		switch {
 		case err != nil:
 			return nil, bad("cursor", text, err.Error())
 		case o.from != nil:
 			return nil, bad("cursor", text, "give either from, a time, or cursor")
 		}
-		o.from = &departure{cursor: &c}
+		o.from = from
 	}
 	if text, ok := p["to"]; ok {
 		if o.to, _, err = instant("to", text); err != nil {

@@ -29,6 +29,7 @@ type rows struct {
 	streams  []*rowStream
 	gaps     []market.Gap
 	key      rowKey      // of what was told last
+	resumed  bool        // the client was told what is up to key before
 	block    *block      // what was read
 	numbers  []uint64    // of its entries on the tape; 0 of what is no tick
 	at       int32       // its entries that were told
@@ -43,6 +44,9 @@ type rowKey struct {
 	event market.Time
 	n     uint64
 }
+
+// ofBeat is the number of a heartbeat that was told: of its time nothing is left to come.
+const ofBeat = math.MaxUint64 - 1
 
 func (k rowKey) before(o rowKey) bool { return k.event < o.event || k.event == o.event && k.n < o.n }
 
@@ -124,8 +128,13 @@ func (a *advance) tellRows(limit market.Time) {
 	if at > r.at {
 		last := &entries[at-1]
 		pl.last = max(pl.last, last.Event)
-		if last.IsTick() {
+		switch {
+		case last.IsTick():
 			r.key = rowKey{last.Event, r.numbers[at-1]}
+		case last.Kind == market.KindHeartbeat:
+			r.key = rowKey{last.Event, ofBeat}
+		case r.key.before(rowKey{last.Event, 0}):
+			r.key = rowKey{last.Event, 0} // a gap comes before the ticks of its time
 		}
 	}
 	r.at = at
@@ -143,8 +152,13 @@ func (r *rows) isLeftOut(e *market.Entry, ev *event) bool {
 func (r *rows) open(ctx context.Context, subs *subscriptions, f filter) error {
 	fresh := !r.opened || subs.wantsBars()
 	r.opened, r.filter, r.done, r.block, r.at, r.horizon, r.previous = true, f, false, nil, 0, 0, 0
+	had := r.key
 	if r.pl.told > r.key.event {
 		r.key = rowKey{r.pl.told, math.MaxUint64}
+	}
+	gapsFrom := r.key.event
+	if r.resumed {
+		r.resumed, r.previous, gapsFrom = false, had.event, had.event+1
 	}
 	r.streams = r.streams[:0]
 	trades, quotes := subs.sets[chTrades].clone(), subs.sets[chQuotes].clone()
@@ -153,11 +167,11 @@ func (r *rows) open(ctx context.Context, subs *subscriptions, f filter) error {
 	}
 	r.query(market.KindTrade, &trades)
 	r.query(market.KindQuote, &quotes)
-	if err := r.openGaps(ctx, subs); err != nil {
+	if err := r.openGaps(ctx, subs, gapsFrom); err != nil {
 		return err
 	}
 	if fresh {
-		return r.warm(ctx, subs)
+		return r.warm(ctx, subs, had, gapsFrom)
 	}
 	return nil
 }
@@ -320,11 +334,11 @@ func (r *rows) first(ctx context.Context, a *advance) (best *rowStream, err erro
 	return best, nil
 }
 
-// openGaps reads the gaps of the time that the tape does not have.
-func (r *rows) openGaps(ctx context.Context, subs *subscriptions) error {
+// openGaps reads the gaps from a moment on of the time that the tape does not have.
+func (r *rows) openGaps(ctx context.Context, subs *subscriptions, from market.Time) error {
 	r.gaps = nil
 	h, ok := r.g.opt.History.(GapHistory)
-	if !ok || r.key.event >= r.pl.oldest {
+	if !ok || from >= r.pl.oldest {
 		return nil
 	}
 	all := subs.sets[chTrades].clone()
@@ -337,8 +351,8 @@ func (r *rows) openGaps(ctx context.Context, subs *subscriptions) error {
 	}
 	seen := make(map[market.Gap]bool)
 	for _, name := range names {
-		err := h.EachGap(ctx, name, r.key.event, r.pl.oldest, func(gap market.Gap) error {
-			if gap.From >= r.key.event && gap.To != 0 && gap.To <= r.pl.oldest && !seen[gap] {
+		err := h.EachGap(ctx, name, from, r.pl.oldest, func(gap market.Gap) error {
+			if gap.From >= from && gap.To != 0 && gap.To <= r.pl.oldest && !seen[gap] {
 				seen[gap] = true
 				r.gaps = append(r.gaps, gap)
 			}
@@ -353,8 +367,9 @@ func (r *rows) openGaps(ctx context.Context, subs *subscriptions) error {
 }
 
 // warm makes the machine for the bars of these rows, and lets it have what came before them: the bars of the day and of the minute are as
-// they were at that moment.
-func (r *rows) warm(ctx context.Context, subs *subscriptions) error {
+// they were at that moment. What was told last of history was at had, and the gaps
+// before gapsFrom.
+func (r *rows) warm(ctx context.Context, subs *subscriptions, had rowKey, gapsFrom market.Time) error {
 	r.machine = nil
 	if !subs.wantsBars() {
 		return nil
@@ -364,12 +379,18 @@ func (r *rows) warm(ctx context.Context, subs *subscriptions) error {
 		return err
 	}
 	r.machine = &barMaker{machine: m}
-	if err := r.g.takeGaps(ctx, subs, r.key.event, r.machine, func(market.Symbol) string { return "" }); err != nil {
+	isKnown := func(gap *market.Gap) bool { return gap.From < gapsFrom && gap.To <= r.pl.oldest }
+	if err := r.g.takeGaps(ctx, subs, gapsFrom, isKnown, r.machine, func(market.Symbol) string { return "" }); err != nil {
 		return err
 	}
-	return r.g.eachBefore(ctx, subs, r.key.event, func(row *market.Row) {
+	err = r.g.eachBefore(ctx, subs, r.key.event, func(row *market.Row) {
 		if r.isOurs(row) && !r.key.before(rowKey{row.Event, row.N}) {
 			r.machine.take("", &row.Entry)
 		}
 	})
+	if err == nil && had.n == ofBeat {
+		beat := market.Heartbeat{Event: had.event}.Entry()
+		r.machine.take("", &beat) // the bars that it closed were told
+	}
+	return err
 }

@@ -234,7 +234,8 @@ func (s *session) mayPart() bool {
 // isCurrent reports whether the client has been sent all that it is due, as of the moment.
 func (s *session) isCurrent() bool {
 	if s.play != nil {
-		return s.play.isStill()
+		// Who is told the clock is told it while it stands, too.
+		return s.play.isStill() && s.manner.dialect != native
 	}
 	return len(s.detours) == 0 && uint64(s.main.at.pos) >= s.g.hub.end.Load()
 }
@@ -269,11 +270,21 @@ func (s *session) seal(p *parcel, sc *scratch) {
 // hasPlace reports whether one place says what the client has got. It does not while symbols are caught up on from an earlier place, or
 // while the client has some up to a later one.
 func (s *session) hasPlace() bool {
-	return !s.play.isPast() && len(s.detours) == 0 && !slices.ContainsFunc(s.mutes, func(m mute) bool { return s.main.at.before(m.until) })
+	return len(s.detours) == 0 && !slices.ContainsFunc(s.mutes, func(m mute) bool { return s.main.at.before(m.until) })
 }
 
 // cursor returns the place that the session is at.
-func (s *session) cursor() string { return s.main.at.cursor(s.g.opt.Tape.Bounds().Epoch).String() }
+func (s *session) cursor() string {
+	at := s.main.at
+	if s.play != nil && (s.play.closing || s.play.ended) {
+		at = s.play.endAt
+	}
+	c := at.cursor(s.g.opt.Tape.Bounds().Epoch)
+	if m := s.play.trail(); m != nil {
+		return m.cursor(c)
+	}
+	return c.String()
+}
 
 // told returns the cursor that the client is told now; empty when it did not ask for any, or when there is none.
 func (s *session) told() string {
@@ -353,10 +364,13 @@ func appendHeartbeat(dst []byte, t market.Time) []byte {
 	return append(appendTime(append(dst, `{"T":"heartbeat","t":`...), t), '}')
 }
 
+// mostReason is how long the reason of a close frame may be. The longest of cursors, those of some plays, do not fit in; the client has had one then.
+const mostReason = 123
+
 // goodbye is how a session leaves at shutdown: with its place, so that the client can go on from there.
 func (s *session) goodbye() {
 	reason := "shutting down"
-	if cursor := s.told(); cursor != "" {
+	if cursor := s.told(); cursor != "" && len(reason)+len(" cursor=")+len(cursor) <= mostReason {
 		reason += " cursor=" + cursor
 	}
 	s.leave(&leave{websocket.CodeGoingAway, reason, "shutdown"})

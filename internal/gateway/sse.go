@@ -181,7 +181,7 @@ func (r *request) played(p params) error {
 		// The client was there before: it goes on behind its cursor, at the same pace.
 		p = maps.Clone(p)
 		delete(p, "from")
-		p["cursor"] = r.from.cursor.String()
+		p["cursor"] = r.from.text()
 	}
 	o, err := p.order()
 	if err != nil {
