@@ -418,11 +418,11 @@ func TestUnusable(t *testing.T) {
 		reason  string
 		lost    bool
 	}{
-		`[` + good + `,{"T":"t","S":"AAPL","p":"NaN","s":1}]`:                          {1, "unusable_trade", true},
-		`[` + good + `,{"T":"t","S":"AAPL","p":-1,"s":1}]`:                             {1, "unusable_trade", true},
-		`[` + good + `,{"T":"t","S":"AAPL","p":1}]`:                                    {1, "unusable_trade", true},
-		`[` + good + `,{"T":"t","S":"AAPL","p":1,"s":1,"i":-4}]`:                       {1, "unusable_trade", true},
-		`[` + good + `,{"T":"q","S":"AAPL","bp":1,"bs":1,"ap":2}]`:                     {1, "unusable_quote", false},
+		`[` + good + `,{"T":"t","S":"AAPL","p":"NaN","s":1}]`:                          {1, "bad_trade", true},
+		`[` + good + `,{"T":"t","S":"AAPL","p":-1,"s":1}]`:                             {1, "bad_trade", true},
+		`[` + good + `,{"T":"t","S":"AAPL","p":1}]`:                                    {1, "bad_trade", true},
+		`[` + good + `,{"T":"t","S":"AAPL","p":1,"s":1,"i":-4}]`:                       {1, "bad_trade", true},
+		`[` + good + `,{"T":"q","S":"AAPL","bp":1,"bs":1,"ap":2}]`:                     {1, "bad_quote", false},
 		`[` + good + `,{"T":"q","S":"ELSE","bp":1,"bs":1,"ap":2}]`:                     {1, "not_asked_for", false},
 		`[` + good + `,{"T":"weather","S":"AAPL"}]`:                                    {1, "unknown_type", false},
 		`[` + good + `,{"T":"s","S":"AAPL","sc":"5","t":"2026-11-23T14:30:00Z"}]`:      {1, "status_without_effect", false},
@@ -435,7 +435,13 @@ func TestUnusable(t *testing.T) {
 	} {
 		s, out := start(t, open(t, nil), "AAPL")
 		out.Reset()
-		tell(t, s, out, message)
+		err := s.Message([]byte(message), now, out)
+		if (want.reason == "malformed") != (err != nil) {
+			t.Errorf("%q: %v", message, err)
+		}
+		if err != nil {
+			want.reason, want.lost = "", false // the connection ends, and all is looked at again
+		}
 		if len(out.Entries) != want.entries || (out.Lost != "") != want.lost || want.reason != "" && out.Unusable[want.reason] != 1 {
 			t.Errorf("%q: %d entries, lost %q, unusable %v; want %+v", message, len(out.Entries), out.Lost, out.Unusable, want)
 		}

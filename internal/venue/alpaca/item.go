@@ -129,7 +129,7 @@ func (s *session) trade(it *item, received market.Time, out *venue.Output) {
 	}
 	e := market.Entry{Kind: market.KindTrade, Symbol: c.symbol, Received: received}
 	if !it.trade(&e, &s.words, &s.codes) {
-		out.Unused("unusable_trade")
+		out.Unused("bad_trade")
 		out.Lost = "a trade could not be read"
 		return
 	}
@@ -177,7 +177,7 @@ func (s *session) quote(it *item, received market.Time, out *venue.Output) {
 	for _, f := range fields {
 		var err error
 		if *f.to, err = f.from.Decimal(); err != nil || f.to.Sign() < 0 {
-			out.Unused("unusable_quote")
+			out.Unused("bad_quote")
 			return
 		}
 	}

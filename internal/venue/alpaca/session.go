@@ -99,14 +99,12 @@ func (s *session) Unsubscribe(instruments []venue.Instrument, out *venue.Output)
 	return nil
 }
 
-// Message implements venue.Session. Each message is a list; what is not one was garbled on the way, and what it said is lost.
+// Message implements venue.Session. Each message is a list; what is not one was garbled on the way.
 func (s *session) Message(msg []byte, received market.Time, out *venue.Output) error {
 	if len(msg) > 0 && msg[0] >= 0x80 {
 		var err error
 		if s.packed, err = unpack(s.packed[:0], msg); err != nil {
-			out.Unused("malformed")
-			out.Lost = "a message could not be read"
-			return nil
+			return fmt.Errorf("read a message: %w", err)
 		}
 		msg = s.packed
 	}
@@ -123,10 +121,9 @@ func (s *session) Message(msg []byte, received market.Time, out *venue.Output) e
 			return err
 		}
 	}
-	if scan.End() != nil {
+	if err := scan.End(); err != nil {
 		out.Entries = out.Entries[:before]
-		out.Unused("malformed")
-		out.Lost = "a message could not be read"
+		return fmt.Errorf("read a message: %w", err)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"tapedeck/internal/market"
 )
 
+// errPacked is that of a message that is not MessagePack, or has no words in JSON.
 var errPacked = errors.New("not the MessagePack that was expected")
 
 // deepest is how deeply values may lie in each other. Two levels are in use.
