@@ -118,7 +118,7 @@ func exportTime(text string, now time.Time) (market.Time, error) {
 	if text == "" {
 		return 0, nil
 	}
-	if ago, err := time.ParseDuration(text); err == nil {
+	if ago, err := time.ParseDuration(strings.TrimPrefix(text, "-")); err == nil && ago >= 0 {
 		return market.FromStd(now.Add(-ago)), nil
 	}
 	for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {

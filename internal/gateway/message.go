@@ -124,7 +124,7 @@ func (r *request) departure(o map[string]any) error {
 	default:
 		t, _, err := instant("from.time", at)
 		if err != nil {
-			return fmt.Errorf(`"from.time": %.40q is not RFC 3339, a date or an epoch: %w`, at, err)
+			return fmt.Errorf(`"from.time": %.40q is not RFC 3339, a date, an epoch or how long ago: %w`, at, err)
 		}
 		r.from = &departure{time: t}
 	}

@@ -142,7 +142,7 @@ func moment(name string, v any) (market.Time, error) {
 	}
 	t, _, err := instant(name, text)
 	if err != nil {
-		return 0, fmt.Errorf("%q: %.40q is not RFC 3339, a date or an epoch: %w", name, text, err)
+		return 0, fmt.Errorf("%q: %.40q is not RFC 3339, a date, an epoch or how long ago: %w", name, text, err)
 	}
 	return t, nil
 }

@@ -98,8 +98,8 @@ const (
 	maxMicros  = 1e17
 )
 
-// instant reads a time: RFC 3339, a date (its midnight UTC), or an epoch in seconds, milliseconds, microseconds or nanoseconds, told
-// apart by their size.
+// instant reads a time: RFC 3339, a date (its midnight UTC), an epoch in seconds, milliseconds, microseconds or nanoseconds, told
+// apart by their size, or how long ago, such as 10m, 1h30m or -10m, which is the same.
 func instant(name, s string) (t market.Time, day bool, err error) {
 	if n, err := strconv.ParseInt(s, 10, 64); err == nil && len(s) != len("20060102") && n >= 0 {
 		switch {
@@ -117,10 +117,13 @@ func instant(name, s string) (t market.Time, day bool, err error) {
 	if d, err := time.Parse(time.DateOnly, s); err == nil && d.Year() >= 1678 && d.Year() <= 2261 {
 		return market.FromStd(d), true, nil
 	}
+	if ago, err := time.ParseDuration(strings.TrimPrefix(s, "-")); err == nil && ago >= 0 {
+		return market.FromStd(time.Now().Add(-ago)), false, nil
+	}
 	// A plus that was not escaped arrives as a space.
 	t, err = market.ParseTime(strings.Replace(s, " ", "+", 1))
 	if err != nil {
-		return 0, false, bad(name, s, "it must be a time such as 2026-11-23T14:30:00Z, a date such as 2026-11-23, or an epoch")
+		return 0, false, bad(name, s, "it must be a time such as 2026-11-23T14:30:00Z, a date such as 2026-11-23, an epoch, or how long ago such as 10m")
 	}
 	return t, false, nil
 }
