@@ -195,7 +195,7 @@ func check(got *venue.Reply) error {
 	err := fmt.Errorf("status %d: %s (code %s)", got.Status, text, code)
 	switch got.Status {
 	case http.StatusTooManyRequests:
-		return &venue.RetryError{Err: err, After: venue.RetryAfter(got.Header, time.Minute)}
+		return &venue.RetryError{Err: err, After: venue.RetryAfter(got.Header, 10*time.Second)}
 	case http.StatusTeapot: // banned for going on after 429
 		return &venue.RetryError{Err: err, After: venue.RetryAfter(got.Header, 2*time.Minute)}
 	case http.StatusForbidden: // the firewall's limit
