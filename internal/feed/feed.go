@@ -78,6 +78,9 @@ type Start struct {
 	Account *Account
 
 	Log *slog.Logger
+
+	// Demand is what clients want of the feed; nil when it brings nothing on demand.
+	Demand *Demand
 }
 
 // ErrSymbolTaken is wrapped when a second feed wants to write a symbol. It is permanent: one of the feeds needs venue=.

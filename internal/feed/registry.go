@@ -27,6 +27,10 @@ type Adapter struct {
 	// Probe looks whether what the URL names is there, so that a mistake is told before anything runs. May be nil.
 	Probe func(u *URL) error
 
+	// Offer returns what a feed of the URL brings when somebody wants it, nil when it brings nothing on demand. It touches neither
+	// files nor network. May be nil.
+	Offer func(u *URL) (*Offer, error)
+
 	// Open makes a source. It may read files but doesn't wait for anybody. Errors are as those of Source.Run.
 	Open func(u *URL, start Start) (Source, error)
 }
@@ -120,6 +124,20 @@ func (r *Registry) Probe(u *URL) error {
 		return a.Probe(u)
 	}
 	return nil
+}
+
+// Offer returns what a feed of the URL brings when somebody wants it, nil when it brings nothing on demand.
+func (r *Registry) Offer(u *URL) (*Offer, error) {
+	a := r.adapters[u.Scheme]
+	if a.Offer == nil {
+		return nil, nil
+	}
+	o, err := a.Offer(u)
+	if o == nil || err != nil {
+		return nil, err
+	}
+	o.Feed, o.Venue = u.Name, u.Venue
+	return o, nil
 }
 
 // Open makes the source of a URL that Parse returned.

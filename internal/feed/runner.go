@@ -31,6 +31,7 @@ type RunnerOptions struct {
 	Log     *slog.Logger
 	Metrics *Metrics // nil: not measured
 	Buffer  int      // bytes that a source that can't wait may be ahead of the tape; 0 is 64 MiB
+	Wishes  *Wishes  // what clients want of feeds on demand; nil when nobody can
 
 	// Random returns a number in [0, n) for the pauses between attempts; nil takes the process's own.
 	Random func(n int64) int64
@@ -41,6 +42,7 @@ type Runner struct {
 	url     *URL
 	open    func(u *URL, start Start) (Source, error)
 	writer  *Writer
+	demand  *Demand // nil when the feed brings nothing on demand
 	log     *slog.Logger
 	buffer  int
 	backoff backoff
@@ -99,7 +101,7 @@ func NewRunner(o RunnerOptions) (*Runner, error) {
 		return nil, err
 	}
 	r := &Runner{
-		url: o.URL, open: o.Open, writer: o.Writer, log: o.Log.With("feed", o.URL.Name), buffer: o.Buffer, meters: m, account: newAccount(m),
+		url: o.URL, open: o.Open, writer: o.Writer, demand: o.Wishes.Demand(o.URL.Name), log: o.Log.With("feed", o.URL.Name), buffer: o.Buffer, meters: m, account: newAccount(m),
 		backoff: backoff{random: o.Random}, seed: maphash.MakeSeed(),
 		fresh: make(chan struct{}, 1), space: make(chan struct{}), symbols: make(map[market.Symbol]*listed),
 	}
@@ -231,7 +233,7 @@ func (r *Runner) attempt(ctx context.Context) (err error) {
 		r.mu.Unlock()
 	}()
 	r.mu.Lock()
-	start := Start{Offset: r.queue.offset, Last: r.lane.Last, Account: r.account, Log: r.log}
+	start := Start{Offset: r.queue.offset, Last: r.lane.Last, Account: r.account, Log: r.log, Demand: r.demand}
 	r.mu.Unlock()
 	src, err := r.open(r.url, start)
 	if err != nil {

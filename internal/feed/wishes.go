@@ -43,6 +43,7 @@ var ErrNoRoom = errors.New("symbol limit exceeded")
 // be called at once, but for Offer, which comes first.
 type Wishes struct {
 	demands []*Demand
+	mu      sync.Mutex // guards what is wanted of all of them
 }
 
 // NewWishes returns the wishes of nobody.
@@ -65,7 +66,7 @@ func (w *Wishes) Offer(o Offer) error {
 		return fmt.Errorf("feed %s names %d symbols, which is more than its limit of %d", o.Feed, len(o.Fixed), o.Limit)
 	}
 	o.Fixed = slices.Clone(o.Fixed)
-	w.demands = append(w.demands, &Demand{offer: o, wanted: make(map[market.Symbol]*wish), changed: make(chan struct{})})
+	w.demands = append(w.demands, &Demand{offer: o, mu: &w.mu, wanted: make(map[market.Symbol]*wish), changed: make(chan struct{})})
 	return nil
 }
 
@@ -124,21 +125,26 @@ func (w *Wishes) of(s market.Symbol) *Demand {
 // once or one by one.
 func (w *Wishes) Want(symbols []market.Symbol) error {
 	lists := w.divide(symbols)
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for i, d := range w.demands {
-		if err := d.want(lists[i]); err != nil {
-			for j := range i {
-				w.demands[j].release(lists[j])
-			}
+		if err := d.hasRoom(lists[i]); err != nil {
 			return err
 		}
+	}
+	for i, d := range w.demands {
+		d.want(lists[i])
 	}
 	return nil
 }
 
 // Release takes back a Want.
 func (w *Wishes) Release(symbols []market.Symbol) {
-	for i, list := range w.divide(symbols) {
-		w.demands[i].release(list)
+	lists := w.divide(symbols)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, d := range w.demands {
+		d.release(lists[i])
 	}
 }
 
@@ -157,7 +163,7 @@ func (w *Wishes) divide(symbols []market.Symbol) [][]market.Symbol {
 type Demand struct {
 	offer Offer
 
-	mu      sync.Mutex
+	mu      *sync.Mutex // that of the wishes
 	wanted  map[market.Symbol]*wish
 	changed chan struct{}
 }
@@ -211,23 +217,38 @@ func (d *Demand) tell() {
 	d.changed = make(chan struct{})
 }
 
-// want counts a client in for each of the symbols, or for none.
-func (d *Demand) want(symbols []market.Symbol) error {
-	if len(symbols) == 0 {
-		return nil
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	fresh := 0
+// isFresh reports whether the venue is to be asked for a symbol when a client wants it. It is called with mu held.
+func (d *Demand) isFresh(s market.Symbol) bool {
+	w := d.wanted[s]
+	return w == nil || w.refused
+}
+
+// hasRoom returns an error when the symbols can't be carried besides those that clients want. It is called with mu held.
+func (d *Demand) hasRoom(symbols []market.Symbol) error {
+	carried := len(d.offer.Fixed)
+	fresh := false
 	for _, s := range symbols {
-		if w := d.wanted[s]; w == nil || w.refused {
-			fresh++
+		if w := d.wanted[s]; w == nil || w.refused || w.clients == 0 {
+			carried++
+			fresh = true
 		}
 	}
-	if err := d.makeRoom(fresh, symbols); err != nil {
-		return err
+	for _, w := range d.wanted {
+		if w.clients > 0 && !w.refused {
+			carried++
+		}
 	}
+	if fresh && carried > d.offer.Limit {
+		return fmt.Errorf("%w: feed %s may carry %d", ErrNoRoom, d.offer.Feed, d.offer.Limit)
+	}
+	return nil
+}
+
+// want counts a client in for each of the symbols, which have room. It is called with mu held.
+func (d *Demand) want(symbols []market.Symbol) {
+	fresh := false
 	for _, s := range symbols {
+		fresh = fresh || d.isFresh(s)
 		w := d.wanted[s]
 		if w == nil {
 			w = &wish{}
@@ -236,43 +257,33 @@ func (d *Demand) want(symbols []market.Symbol) error {
 		w.clients++
 		w.refused = false
 	}
-	if fresh > 0 {
+	if fresh {
+		d.makeRoom()
 		d.tell()
 	}
-	return nil
 }
 
-// makeRoom lets go what nobody wants any more, the longest unwanted first, until n more symbols have room. It spares those that are
-// asked for now. It is called with mu held.
-func (d *Demand) makeRoom(n int, asked []market.Symbol) error {
-	carried := len(d.offer.Fixed) + n
+// makeRoom lets go what nobody wants any more, the longest unwanted first, until the rest has room. It is called with mu held.
+func (d *Demand) makeRoom() {
 	var idle []market.Symbol
+	carried := len(d.offer.Fixed)
 	for s, w := range d.wanted {
 		if w.refused {
 			continue
 		}
 		carried++
-		if w.clients == 0 && !slices.Contains(asked, s) {
+		if w.clients == 0 {
 			idle = append(idle, s)
 		}
-	}
-	if carried-len(idle) > d.offer.Limit {
-		return fmt.Errorf("%w: feed %s may carry %d", ErrNoRoom, d.offer.Feed, d.offer.Limit)
 	}
 	slices.SortFunc(idle, func(a, b market.Symbol) int { return d.wanted[a].left.Compare(d.wanted[b].left) })
 	for _, s := range idle[:min(max(carried-d.offer.Limit, 0), len(idle))] {
 		delete(d.wanted, s)
 	}
-	return nil
 }
 
-// release counts a client out for each of the symbols.
+// release counts a client out for each of the symbols. It is called with mu held.
 func (d *Demand) release(symbols []market.Symbol) {
-	if len(symbols) == 0 {
-		return
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	for _, s := range symbols {
 		w := d.wanted[s]
 		if w == nil || w.clients == 0 {
