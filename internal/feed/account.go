@@ -8,6 +8,7 @@ import (
 
 	"tapedeck/internal/latency"
 	"tapedeck/internal/market"
+	"tapedeck/internal/venue"
 )
 
 // Bounds of what an Account remembers. What there is beyond them is counted and not told one by one.
@@ -40,7 +41,8 @@ type Account struct {
 	dropped     map[string]uint64
 	refused     []Refusal
 	refusals    uint64
-	gaps        []GapNote // newest last
+	gaps        []GapNote          // newest last
+	instruments []venue.Instrument // that the venue lists, by symbol; replaced, never changed
 	meters      *meters
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tapedeck/internal/market"
+	"tapedeck/internal/venue"
 )
 
 func testAccount(t *testing.T) *Account {
@@ -97,6 +98,31 @@ func TestAccountOfDelays(t *testing.T) {
 	}
 }
 
+func TestInstruments(t *testing.T) {
+	a := testAccount(t)
+	list := []venue.Instrument{{Symbol: "X:B", Native: "b"}, {Symbol: "X:A"}, {Symbol: "X:B", Native: "second"}}
+	r := &Runner{account: a}
+	if r.Instruments() != nil {
+		t.Error("there are instruments before the venue listed any")
+	}
+	a.Lists(list)
+	list[0].Native = "changed"
+	got := r.Instruments()
+	if len(got) != 2 || got[0].Symbol != "X:A" {
+		t.Errorf("got %+v", got)
+	}
+	if b, ok := FindInstrument(got, "X:B"); !ok || b.Native != "b" {
+		t.Errorf("got %+v, %v", b, ok)
+	}
+	if _, ok := FindInstrument(got, "X:C"); ok {
+		t.Error("found what is not listed")
+	}
+	a.Lists(make([]venue.Instrument, mostInstruments+1))
+	if got := r.Instruments(); len(got) != 1 {
+		t.Errorf("got %d", len(got))
+	}
+}
+
 func TestNoAccount(*testing.T) {
 	var a *Account
 	a.Lines(1)
@@ -104,4 +130,5 @@ func TestNoAccount(*testing.T) {
 	a.Carries(nil)
 	a.Clock(1, 2)
 	a.Refused("X:A", "unknown")
+	a.Lists(nil)
 }

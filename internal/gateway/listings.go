@@ -19,9 +19,16 @@ func (h *hub) listing(id uint32) listing {
 	return *h.names.list[id]
 }
 
-// listSymbols serves GET /v1/symbols: every symbol that is known, or was at a moment.
+// The results of a search in /v1/symbols.
+const (
+	symbolsFound     = 50 // when the client does not say
+	symbolsFoundMost = 1000
+)
+
+// listSymbols serves GET /v1/symbols: every symbol that is known, or was at a moment; or what a search finds, those that a venue only
+// lists included.
 func (g *Gateway) listSymbols(w http.ResponseWriter, r *http.Request) error {
-	p, err := parseParams(r, atParam)
+	p, err := parseParams(r, atParam, "query", "limit")
 	if err != nil {
 		return err
 	}
@@ -29,15 +36,10 @@ func (g *Gateway) listSymbols(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	g.hub.mu.RLock()
-	list := make([]named, 0, len(g.hub.names.list)-1)
-	for id, l := range g.hub.names.list {
-		if id != 0 {
-			list = append(list, named{symbol: l.symbol, id: uint32(id)})
-		}
+	list, listed, err := g.symbolsWanted(p, at)
+	if err != nil {
+		return err
 	}
-	g.hub.mu.RUnlock()
-	slices.SortFunc(list, func(a, b named) int { return strings.Compare(string(a.symbol), string(b.symbol)) })
 	news, pos, err := g.newestAt(r.Context(), at, list, partTrade|partQuote|partBars)
 	if err != nil {
 		return err
@@ -67,10 +69,54 @@ func (g *Gateway) listSymbols(w http.ResponseWriter, r *http.Request) error {
 		if k.state == market.StateUnknown {
 			k.state = feeds[k.feed] // nothing was said since the start
 		}
-		a.b = appendListing(a.b, k, g.opt.Calendars.For(k.symbol.Venue()).Name())
+		g.appendListing(a, k)
+	}
+	for i := range listed {
+		if len(news)+i > 0 {
+			a.b = append(a.b, ',')
+		}
+		g.appendInstrument(a, &listed[i].instrument)
 	}
 	a.b = append(a.b, ']', '}', '\n')
 	return a.finish(nil)
+}
+
+// symbolsWanted returns the symbols that ticks came of and that are asked for, in the order of the answer, and those that are listed only.
+// What venues list is of now: of the past there is none.
+func (g *Gateway) symbolsWanted(p params, at market.Time) (list []named, listed []match, err error) {
+	query, searched := p["query"]
+	if !searched {
+		if _, given := p["limit"]; given {
+			return nil, nil, bad("limit", p["limit"], "it bounds a search: say query as well")
+		}
+		g.hub.mu.RLock()
+		defer g.hub.mu.RUnlock()
+		list = make([]named, 0, len(g.hub.names.list)-1)
+		for id, l := range g.hub.names.list {
+			if id != 0 {
+				list = append(list, named{symbol: l.symbol, id: uint32(id)})
+			}
+		}
+		slices.SortFunc(list, func(a, b named) int { return strings.Compare(string(a.symbol), string(b.symbol)) })
+		return list, nil, nil
+	}
+	limit, err := p.count(symbolsFound, symbolsFoundMost)
+	if err != nil {
+		return nil, nil, err
+	}
+	query = strings.ToUpper(strings.TrimSpace(query))
+	if len(query) > 2*market.MaxSymbol {
+		return nil, nil, bad("query", query, "this is longer than a symbol can be")
+	}
+	for _, m := range g.search(query, limit, func(market.Symbol) bool { return true }) {
+		switch {
+		case m.id != 0:
+			list = append(list, named{symbol: m.symbol, id: m.id})
+		case at == 0:
+			listed = append(listed, m)
+		}
+	}
+	return list, listed, nil
 }
 
 // statesAt fills in the states that symbols had at a moment, as far as evidence tells: live, or down, or nothing.
@@ -113,7 +159,32 @@ func stateOf(feed string) market.State {
 	return market.StateUnknown
 }
 
-func appendListing(b []byte, l *known, calendar string) []byte {
+// appendListing writes what is known of a symbol.
+func (g *Gateway) appendListing(a *answer, l *known) {
+	a.b = appendKnown(a.b, l, g.opt.Calendars.For(l.symbol.Venue()).Name())
+	tick, lot := g.steps(l.symbol)
+	a.b = appendStep(append(a.b, `,"carried":true,"tick":`...), tick)
+	a.b = append(appendStep(append(a.b, `,"lot":`...), lot), '}')
+}
+
+// appendInstrument writes an instrument that no tick came of.
+func (g *Gateway) appendInstrument(a *answer, in *Instrument) {
+	k := known{listing: listing{symbol: in.Symbol, feed: in.Feed, decimals: digitsOf(in.Tick)}}
+	a.b = appendKnown(a.b, &k, g.opt.Calendars.For(in.Symbol.Venue()).Name())
+	a.b = appendStep(append(a.b, `,"carried":false,"tick":`...), in.Tick)
+	a.b = appendStep(append(a.b, `,"lot":`...), in.Lot)
+	a.b = append(strconv.AppendBool(append(a.b, `,"resting":`...), in.Resting), '}')
+}
+
+// appendStep writes a step, null when it is not known.
+func appendStep(b []byte, step market.Decimal) []byte {
+	if step.Sign() <= 0 {
+		return append(b, "null"...)
+	}
+	return step.Append(b)
+}
+
+func appendKnown(b []byte, l *known, calendar string) []byte {
 	b = appendString(append(b, `{"symbol":`...), string(l.symbol))
 	b = appendString(append(b, `,"venue":`...), l.symbol.Venue())
 	b = appendString(append(b, `,"name":`...), l.symbol.Name())
@@ -155,5 +226,5 @@ func appendListing(b []byte, l *known, calendar string) []byte {
 	} else {
 		b = append(b, "null"...)
 	}
-	return append(b, '}')
+	return b
 }

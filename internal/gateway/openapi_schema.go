@@ -124,10 +124,12 @@ func listingSchemas(s object) {
 		"bp": number("Bid."), "bs": number("Size of the bid."), "ap": number("Ask."), "as": number("Size of the ask."), "t": orNull(moment0("The venue's time.")),
 	})
 	s["Symbols"] = members("symbols", object{"symbols": list(ref("Symbol"))})
-	s["Symbol"] = members("symbol venue name feed state calendar decimals last quote day prevClose", object{
+	s["Symbol"] = members("symbol venue name feed state calendar decimals last quote day prevClose carried tick lot", object{
 		"symbol": text("VENUE:NAME."), "venue": text("Venue."), "name": text("Name at the venue."), "feed": text("Where its ticks come from."),
 		"state": ref("State"), "calendar": text("Trading calendar."), "decimals": whole0("Digits after the point of its prices."), "last": orNull(last),
 		"quote": orNull(quote), "day": orNull(ref("Bar")), "prevClose": orNull(number("Close of the trading day before.")), "label": text("How it must be marked, such as SIM."),
+		"carried": truth("Ticks of it came; false for one that its venue only lists."), "tick": orNull(number("Smallest step of its price, where its venue says it.")),
+		"lot": orNull(number("Smallest step of its size, where its venue says it.")), "resting": truth("It is listed, and not traded now."),
 	})
 	s["State"] = oneOf("live", "stale", "down", "closed", "halted", "unknown")
 	feedSchemas(s)

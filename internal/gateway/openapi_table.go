@@ -296,7 +296,15 @@ func (g *Gateway) operations() []operation {
 			},
 			answers: []content{row, {media: "text/csv; charset=utf-8", schema: object{"type": "string"}}}, errors: []int{400, 404, 503},
 		},
-		{path: "/v1/symbols", id: "symbols", group: "Symbols and feeds", summary: "Every symbol that was seen", params: []param{asAt()}, answers: []content{jsonOf("Symbols")}, errors: []int{400, 503}},
+		{
+			path: "/v1/symbols", id: "symbols", group: "Symbols and feeds", summary: "Every symbol that was seen, or what a search finds",
+			params: []param{
+				{name: "query", schema: object{"type": "string"}, example: "BTC", detail: "Part of a symbol. What venues list is found as well, also where no tick of it came."},
+				{name: "limit", schema: object{"type": "integer", "minimum": 1, "maximum": symbolsFoundMost, "default": symbolsFound}, detail: "Of a search: symbols at most."},
+				asAt(),
+			},
+			answers: []content{jsonOf("Symbols")}, errors: []int{400, 503},
+		},
 		{path: "/v1/feeds", id: "feeds", group: "Symbols and feeds", summary: "Every feed", answers: []content{jsonOf("Feeds")}, errors: []int{400}},
 		{
 			path: "/v1/coverage", id: "coverage", group: "Symbols and feeds", summary: "What is known of which time, and how it is known",

@@ -70,6 +70,8 @@ type Options struct {
 
 	// Feeds tells of the feeds; nil when there are none.
 	Feeds func() []FeedInfo
+	// Catalogue tells what the venues of the feeds list; nil when none does.
+	Catalogue Catalogue
 	// Health tells of the other parts for /readyz; nil when there are none.
 	Health func() []Part
 	// Calendars tell the trading days of the venues; nil stands for the built-in ones.
@@ -148,6 +150,9 @@ func (o Options) withDefaults() Options {
 	long(&o.Ping, 20*time.Second)
 	long(&o.Heartbeat, 5*time.Second)
 	long(&o.Drain, 5*time.Second)
+	if o.Catalogue == nil {
+		o.Catalogue = noCatalogue{}
+	}
 	if o.Calendars == nil {
 		o.Calendars = market.NewCalendars()
 	}

@@ -165,7 +165,7 @@ func udfParams(r *http.Request) (params, error) {
 	return p, nil
 }
 
-// named reads the symbol that a request is about, by its name or its ticker.
+// named reads the symbol that a request is about, by its name or its ticker. One that a venue only lists has no number, and no history yet.
 func (u *udf) named(p params) (named, error) {
 	text := p["symbol"]
 	if text == "" {
@@ -173,7 +173,11 @@ func (u *udf) named(p params) (named, error) {
 	}
 	n, err := u.g.symbol("symbol", text)
 	if err != nil {
-		return named{}, err
+		in, ok := u.g.listed(text)
+		if !ok {
+			return named{}, err
+		}
+		n = named{text: text, symbol: in.Symbol}
 	}
 	if unit := p["unitId"]; unit != "" {
 		return named{}, bad("unitId", unit, "sizes are not converted: leave it out")

@@ -1,10 +1,8 @@
 package gateway
 
 import (
-	"cmp"
 	"context"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,7 +26,11 @@ func (u *udf) symbol(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	l := u.g.hub.listing(n.id)
+	l, description := listing{symbol: n.symbol}, n.symbol.Name()+listedOnly
+	if n.id != 0 {
+		l = u.g.hub.listing(n.id)
+		description = u.description(&l)
+	}
 	if _, err := p.moment(); err != nil {
 		return err // it is taken, and makes no difference: hours and how fine prices are do not go back
 	}
@@ -44,11 +46,12 @@ func (u *udf) symbol(w http.ResponseWriter, r *http.Request) error {
 	a := u.g.answer(w, "application/json")
 	a.b = appendString(append(a.b, `{"name":`...), n.symbol.Name())
 	a.b = appendString(append(a.b, `,"ticker":`...), string(n.symbol))
-	a.b = appendString(append(a.b, `,"description":`...), u.description(&l))
+	a.b = appendString(append(a.b, `,"description":`...), description)
 	a.b = appendString(append(a.b, `,"type":`...), symbolType(n.symbol, cal))
 	a.b = appendString(append(a.b, `,"exchange":`...), n.symbol.Venue())
 	a.b = appendString(append(a.b, `,"listed_exchange":`...), n.symbol.Venue())
-	a.b = append(a.b, `,"minmov":1,"minmove2":0,"fractional":false,"pricescale":1`...)
+	a.b = strconv.AppendInt(append(a.b, `,"minmov":`...), digits.step, 10)
+	a.b = append(a.b, `,"minmove2":0,"fractional":false,"pricescale":1`...)
 	a.b = append(a.b, strings.Repeat("0", digits.price)...)
 	a.b = strconv.AppendInt(append(a.b, `,"volume_precision":`...), int64(digits.size), 10)
 	a.b = append(a.b, `,"format":"price","visible_plots_set":"ohlcv","has_empty_bars":false,"has_ticks":false`...)
@@ -63,14 +66,18 @@ func (u *udf) symbol(w http.ResponseWriter, r *http.Request) error {
 	return a.finish(nil)
 }
 
-// symbolDigits are the digits after the point of a symbol's prices and sizes.
-type symbolDigits struct{ price, size int }
+// symbolDigits are the digits after the point of a symbol's prices and sizes, and the least step of its price in units of the last digit.
+type symbolDigits struct {
+	price, size int
+	step        int64
+}
 
-// digits returns the most digits that were seen: of the newest ticks, of those since the start, and of about a year of daily bars. A
-// venue whose step varies gets its finest one, because a coarser one would make the chart show prices that were never paid. The least
-// step is taken for one unit of the last digit; that a venue moves by more, such as 0.25, cannot be known from prices.
+// digits returns the most digits that were seen: of the newest ticks, of those since the start, and of about a year of daily bars; or
+// more, when the venue says that its step is finer. A venue whose step varies gets its finest one, because a coarser one would make the
+// chart show prices that were never paid. For the same reason the venue's word counts only where nothing finer was seen: then the
+// least step is taken for one unit of the last digit.
 func (u *udf) digits(ctx context.Context, l *listing) (symbolDigits, error) {
-	d := symbolDigits{l.decimals, -l.trade.Size.Exp()}
+	d := symbolDigits{price: l.decimals, size: -l.trade.Size.Exp()}
 	days, _, err := u.g.opt.History.Bars(ctx, market.BarQuery{
 		Symbol: l.symbol, Interval: market.Day1(), Limit: udfDays, Descending: true,
 	}, nil)
@@ -79,7 +86,16 @@ func (u *udf) digits(ctx context.Context, l *listing) (symbolDigits, error) {
 		d.price = max(d.price, -b.Open.Exp(), -b.High.Exp(), -b.Low.Exp(), -b.Close.Exp())
 		d.size = max(d.size, -b.Volume.Exp())
 	}
-	return symbolDigits{min(max(d.price, 0), finest), min(max(d.size, 0), finest)}, err
+	tick, lot := u.g.steps(l.symbol)
+	d.step = 1
+	if need := digitsOf(tick); tick.Sign() > 0 && need >= d.price && need <= finest {
+		if units, err := tick.Rescale(-need); err == nil {
+			d.price, d.step = need, units.Coef()
+		}
+	}
+	d.size = max(d.size, digitsOf(lot))
+	d.price, d.size = min(max(d.price, 0), finest), min(max(d.size, 0), finest)
+	return d, err
 }
 
 // first returns the time of the oldest daily bar of a symbol; 0 when there is none.
@@ -125,6 +141,9 @@ func (u *udf) currency(s market.Symbol) string {
 	return ""
 }
 
+// listedOnly is said of what a venue lists and no tick came of.
+const listedOnly = " (listed, not carried)"
+
 // The results of a search.
 const (
 	udfFound     = 30 // when the client does not say
@@ -149,56 +168,32 @@ func (u *udf) search(w http.ResponseWriter, r *http.Request) error {
 	if len(query) > 2*market.MaxSymbol {
 		return bad("query", query, "this is longer than a symbol can be")
 	}
-	found := u.find(query, p["exchange"], p["type"])
+	exchange, kind := p["exchange"], p["type"]
+	found := u.g.search(query, limit, func(s market.Symbol) bool {
+		return (exchange == "" || strings.EqualFold(exchange, s.Venue())) &&
+			(kind == "" || strings.EqualFold(kind, symbolType(s, u.g.opt.Calendars.For(s.Venue()))))
+	})
 	a := u.g.answer(w, "application/json")
 	a.b = append(a.b, '[')
-	for i, id := range found[:min(limit, len(found))] {
+	for i := range found {
 		if i > 0 {
 			a.b = append(a.b, ',')
 		}
-		l := u.g.hub.listing(id)
-		a.b = appendString(append(a.b, `{"symbol":`...), l.symbol.Name())
-		a.b = appendString(append(a.b, `,"full_name":`...), string(l.symbol))
-		a.b = appendString(append(a.b, `,"description":`...), u.description(&l))
-		a.b = appendString(append(a.b, `,"exchange":`...), l.symbol.Venue())
-		a.b = appendString(append(a.b, `,"ticker":`...), string(l.symbol))
-		a.b = append(appendString(append(a.b, `,"type":`...), symbolType(l.symbol, u.g.opt.Calendars.For(l.symbol.Venue()))), '}')
+		s := found[i].symbol
+		description := s.Name() + listedOnly
+		if found[i].id != 0 {
+			l := u.g.hub.listing(found[i].id)
+			description = u.description(&l)
+		}
+		a.b = appendString(append(a.b, `{"symbol":`...), s.Name())
+		a.b = appendString(append(a.b, `,"full_name":`...), string(s))
+		a.b = appendString(append(a.b, `,"description":`...), description)
+		a.b = appendString(append(a.b, `,"exchange":`...), s.Venue())
+		a.b = appendString(append(a.b, `,"ticker":`...), string(s))
+		a.b = append(appendString(append(a.b, `,"type":`...), symbolType(s, u.g.opt.Calendars.For(s.Venue()))), '}')
 	}
 	a.b = append(a.b, ']', '\n')
 	return a.finish(nil)
-}
-
-// find returns the numbers of the symbols that a search finds, the best first.
-func (u *udf) find(query, exchange, kind string) []uint32 {
-	// The list only grows, and the symbol of a listing does not change.
-	u.g.hub.mu.RLock()
-	list := u.g.hub.names.list
-	u.g.hub.mu.RUnlock()
-	type match struct {
-		id     uint32
-		rank   int
-		symbol market.Symbol
-	}
-	var found []match
-	for id, l := range list {
-		if id == 0 || exchange != "" && !strings.EqualFold(exchange, l.symbol.Venue()) {
-			continue
-		}
-		if kind != "" && !strings.EqualFold(kind, symbolType(l.symbol, u.g.opt.Calendars.For(l.symbol.Venue()))) {
-			continue
-		}
-		if rank := rankOf(l.symbol, query); rank >= 0 {
-			found = append(found, match{uint32(id), rank, l.symbol})
-		}
-	}
-	slices.SortFunc(found, func(a, b match) int {
-		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(len(a.symbol), len(b.symbol)), cmp.Compare(a.symbol, b.symbol))
-	})
-	ids := make([]uint32, len(found))
-	for i := range found {
-		ids[i] = found[i].id
-	}
-	return ids
 }
 
 // rankOf returns where a query is found in a symbol: in its name, then in the full form; below 0 when it is not. A pair may be

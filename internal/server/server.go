@@ -225,7 +225,7 @@ func (n *node) openGateway() (err error) {
 	}
 	n.secret = secret
 	n.gateway, err = gateway.New(gateway.Options{
-		Tape: n.tape, History: n.store, Feeds: n.feedInfos, Health: n.parts, Calendars: n.calendars, Rules: n.rules,
+		Tape: n.tape, History: n.store, Feeds: n.feedInfos, Catalogue: catalogue(n.runners), Health: n.parts, Calendars: n.calendars, Rules: n.rules,
 		Imports: n.importer, ImportSecret: n.secret, UI: ui, Logger: n.log.With("part", "gateway"), Registerer: n.metrics, Gatherer: n.metrics,
 		PublicURL: c.PublicURL, Hosts: c.Hosts, Origins: c.Origins, Version: n.opts.Version, Drain: c.DrainTimeout / 5,
 		Uncompressed: !c.Compression, AuthDeadline: c.AuthDeadline,
