@@ -28,9 +28,10 @@ var floors = [][]string{
 		"internal/tape/...", "internal/archive/...", "internal/candle", "internal/columnar", "internal/layout", "internal/venue/...",
 		"internal/websocket",
 	},
+	{"internal/broker"},
 	{
 		"internal/feed/...", "internal/store", "internal/alert", "internal/gateway", "internal/replay",
-		"internal/natstape", "internal/auth", "internal/load",
+		"internal/natstape", "internal/auth", "internal/load", "internal/publish",
 	},
 	{"internal/server"},
 	{"cmd/...", "bench/..."},

@@ -48,28 +48,28 @@ func TestCheckReportsEachKindOfViolation(t *testing.T) {
 	}{
 		{
 			"own floor", "internal/feed/store.go", "package feed\nimport _ \"m/internal/store\"",
-			"internal/feed (floor 2) imports internal/store (floor 2)",
+			"internal/feed (floor 3) imports internal/store (floor 3)",
 		},
 		{
 			"higher floor", "internal/tape/feed.go", "package tape\nimport _ \"m/internal/feed\"",
-			"internal/tape (floor 1) imports internal/feed (floor 2)",
+			"internal/tape (floor 1) imports internal/feed (floor 3)",
 		},
 		{
 			"higher floor from a test", "internal/tape/feed_test.go", "package tape_test\nimport _ \"m/internal/feed\"",
-			"internal/tape (floor 1) imports internal/feed (floor 2)",
+			"internal/tape (floor 1) imports internal/feed (floor 3)",
 		},
 		{
 			"a parent on its adapter", "internal/feed/all.go", "package feed\nimport _ \"m/internal/feed/sim\"",
-			"internal/feed (floor 2) imports internal/feed/sim (floor 2)",
+			"internal/feed (floor 3) imports internal/feed/sim (floor 3)",
 		},
 		{
 			"an adapter on its neighbour", "internal/feed/replay/replay.go",
 			"// Package replay is a word.\npackage replay\nimport _ \"m/internal/feed/sim\"",
-			"internal/feed/replay (floor 2) imports internal/feed/sim (floor 2)",
+			"internal/feed/replay (floor 3) imports internal/feed/sim (floor 3)",
 		},
 		{
 			"the page on the program", "web/api.go", "package web\nimport _ \"m/internal/server\"",
-			"web (floor 0) imports internal/server (floor 3)",
+			"web (floor 0) imports internal/server (floor 4)",
 		},
 		{
 			"a test kit in the program", "internal/server/kit.go", "package server\nimport _ \"m/internal/tape/tapetest\"",
