@@ -82,7 +82,9 @@ func newImport() *cobra.Command {
 
 // options checks the flags.
 func (f *importFlags) options(cmd *cobra.Command) (layout.Options, error) {
-	o := layout.Options{Venue: strings.ToUpper(f.venue), Format: f.format, Dates: f.dates, Label: f.label, Native: native}
+	o := layout.Options{
+		Venue: strings.ToUpper(f.venue), Format: f.format, Dates: f.dates, Label: f.label, Native: native, Now: market.FromStd(time.Now()),
+	}
 	var c server.Config
 	c, err := server.Load(f.config, os.Environ(), nil)
 	switch {
@@ -285,11 +287,12 @@ func (im *importer) confirm(files []*sourceFile) (bool, error) {
 type importSummary struct {
 	File     string             `json:"file"`
 	Layout   layout.Description `json:"layout"`
-	Rows     uint64             `json:"rows"`     // of the file
-	Imported uint64             `json:"imported"` // entries put on the tape by this run
-	Rejected uint64             `json:"rejected"` // rows that can't be used
-	LeftOut  uint64             `json:"left_out"` // rows of other symbols, or that are no ticks
-	Already  uint64             `json:"already"`  // rows that were on the tape before
+	Rows     uint64             `json:"rows"`             // of the file
+	Imported uint64             `json:"imported"`         // entries put on the tape by this run
+	Rejected uint64             `json:"rejected"`         // rows that can't be used
+	LeftOut  uint64             `json:"left_out"`         // rows of other symbols, or that are no ticks
+	Doubts   []string           `json:"doubts,omitempty"` // what was taken, and may mean something else
+	Already  uint64             `json:"already"`          // rows that were on the tape before
 	First    market.Time        `json:"first"`
 	Last     market.Time        `json:"last"`
 	Rejects  string             `json:"rejects,omitempty"` // the file that has them
@@ -317,6 +320,9 @@ func (im *importer) report(s *importSummary) error {
 		fmt.Fprintf(im.out, ", %s to %s", s.First, s.Last)
 	}
 	fmt.Fprintln(im.out)
+	for _, doubt := range s.Doubts {
+		fmt.Fprintf(im.out, "  note: %s\n", doubt)
+	}
 	if s.Rejected > 0 {
 		fmt.Fprintf(im.out, "  rejected rows are in %s\n", s.Rejects)
 	}

@@ -181,6 +181,7 @@ func (im *importer) put(ctx context.Context, intake server.Intake, f *sourceFile
 	if s.Rejected == 0 {
 		s.Rejects = ""
 	}
+	s.Doubts = f.rows.Doubts()
 	if reportErr := im.report(s); err == nil {
 		err = reportErr
 	}
@@ -240,10 +241,20 @@ func (im *importer) feed(ctx context.Context, intake server.Intake, f *sourceFil
 			s.Done = true
 			return nil
 		case b.err != nil:
-			return fmt.Errorf("after line %d: %w", f.rows.Line(), b.err)
+			return f.damaged(s, b.err)
 		}
 		idle <- b.entries[:0]
 	}
+}
+
+// damaged says where a file can't be read any further, and what stays of it.
+func (f *sourceFile) damaged(s *importSummary, err error) error {
+	stays := "nothing of it is on the tape"
+	if n := s.Imported; n > 0 || s.Already > 0 {
+		stays = fmt.Sprintf("what stands before it is on the tape and stays there (%s rows were read, %s ticks or bars put by this run); a whole copy of the file is "+
+			"another file, whose rows would come a second time: cut off the first %s rows of it", grouped(s.Rows), grouped(n), grouped(s.Rows))
+	}
+	return fmt.Errorf("after line %d: %w: %s", f.rows.Line(), err, stays)
 }
 
 // nothing says why a file gave nothing.

@@ -31,8 +31,8 @@ func newPlay() *cobra.Command {
 		Long: "Plays the past of a running server as if it happened now: a live table on a terminal, plain lines when piped, one JSON\n" +
 			"object a line with --json. Without symbols it plays all. It ends at --to; without one it catches up with the present and\n" +
 			"goes on live, without a hole. A time is RFC 3339, a date, an epoch, or how long ago, such as 10m.\n\n" +
-				"It needs a server, which \"tapedeck serve --data DIR --roles record,gateway\" is for a folder that none runs on: that one\n" +
-				"takes no ticks. Files of ticks are written by \"tapedeck export\", without a server too.",
+			"It needs a server, which \"tapedeck serve --data DIR --roles record,gateway\" is for a folder that none runs on: that one\n" +
+			"takes no ticks. Files of ticks are written by \"tapedeck export\", without a server too.",
 		Example: "  tapedeck play --from 10m --speed 10\n" +
 			"  tapedeck play --from 2026-11-23T14:30:00Z --to 2026-11-23T21:00:00Z --speed max SIM:AAPL --json | jq .p",
 		RunE: func(cmd *cobra.Command, args []string) error {

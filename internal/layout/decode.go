@@ -258,6 +258,10 @@ func (d *decoder) moment(row [][]byte, cols *columns) (t market.Time, how readin
 		return 0, noTime, d.bad(row, i, badZeroTime)
 	}
 	d.clock.last = t
+	if d.opt.Now != 0 && t > d.opt.Now+latestAfter {
+		d.clock.doubts.future++
+		d.clock.doubts.ahead = max(d.clock.doubts.ahead, t)
+	}
 	return t, how, nil
 }
 
@@ -339,6 +343,8 @@ func (d *decoder) trade(row [][]byte, cols *columns, e *market.Entry) (problem *
 		if e.Size.Sign() < 0 {
 			return d.bad(row, cols[fSize], badSize)
 		}
+	} else if cols[fSize] >= 0 {
+		d.clock.doubts.unsized++
 	}
 	if problem = d.id(row, cols, e); problem != nil {
 		return problem

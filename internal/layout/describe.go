@@ -20,6 +20,9 @@ func (r *Reader) describe() Description {
 		Layout: l.name, Format: r.format, Packing: r.packing, Header: l.header, Passed: l.passed,
 		Zone: r.dec.clock.zone.String(), Times: r.times(), Notes: slices.Clone(l.notes),
 	}
+	if r.oldLines {
+		d.Notes = append(d.Notes, "lines end in carriage returns")
+	}
 	d.Kind = kindName(l.kind)
 	if l.kind == market.KindBar {
 		d.Label = "start"

@@ -45,6 +45,9 @@ type Options struct {
 	// files of others.
 	Native func(src io.ReaderAt, size int64) (kind market.Kind, entries Entries, err error)
 
+	// Now is when the file is read: what happens after it is doubted. Zero doubts nothing.
+	Now market.Time
+
 	// Calendars tell when the day of a daily bar begins. Nil is market.NewCalendars.
 	Calendars *market.Calendars
 
@@ -142,6 +145,8 @@ type Reader struct {
 	failed  error
 	told    Description
 
+	oldLines bool // lines end in carriage returns
+
 	// Of a file that needs no recognising.
 	own     Entries
 	ownKind market.Kind
@@ -188,6 +193,7 @@ func Open(src io.Reader, o Options) (*Reader, error) {
 		return nil, err
 	}
 	r.told = r.describe()
+	r.dec.clock.repeated, r.dec.clock.doubts = 0, doubts{} // of the rows that were looked at: they come again
 	return r, nil
 }
 

@@ -65,6 +65,13 @@ func (r *Reader) open(src io.Reader) error {
 		}
 		head = head[3:]
 	}
+	if hasOldLines(head) {
+		r.oldLines = true
+		text = bufio.NewReaderSize(&oldLines{text}, probeBytes)
+		if head, err = text.Peek(probeBytes); len(head) == 0 {
+			return r.whole(err)
+		}
+	}
 	if i := bytes.IndexByte(head, 0); i >= 0 {
 		return fmt.Errorf("the file is not text: byte %d is zero", i+1)
 	}

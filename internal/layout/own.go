@@ -2,6 +2,7 @@ package layout
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -12,11 +13,25 @@ import (
 func (r *Reader) studyOwn() error {
 	r.layout = &layout{vendor: vendor{name: "Tapedeck"}, cols: noColumns(), header: true, kind: r.ownKind}
 	r.layout.cols[fSymbol] = 0
+	var columns []Column
+	for name, column := range r.opt.Map {
+		if name != "symbol" || column != "" {
+			return fmt.Errorf("%w: map=%s=%s: a file that Tapedeck wrote needs no mapping; only symbol= may be said, which gives all rows another name", ErrLayout, name, column)
+		}
+		r.layout.cols[fSymbol] = -1
+		columns = []Column{{Name: "symbol"}}
+	}
 	r.dec = &decoder{layout: r.layout, opt: &r.opt, clock: clockwork{zone: time.UTC}, symbols: make(map[string]market.Symbol)}
 	if err := r.chooseSymbols(r.dec); err != nil {
 		return err
 	}
-	r.told = Description{Layout: "Tapedeck", Format: r.format, Kind: kindName(r.ownKind), Header: true, Zone: "UTC", Times: "nanoseconds since 1970"}
+	r.told = Description{
+		Layout: "Tapedeck", Format: r.format, Kind: kindName(r.ownKind), Header: true, Zone: "UTC", Times: "nanoseconds since 1970", Columns: columns,
+	}
+	if !r.layout.has(fSymbol) {
+		r.told.Symbols = []string{string(r.dec.symbol)}
+		r.told.Notes = []string{"all rows are given this symbol, whichever the file names"}
+	}
 	return nil
 }
 
@@ -47,5 +62,8 @@ func (r *Reader) nextOwn(dst []market.Entry) ([]market.Entry, *Reject, error) {
 	dst = append(dst, *e)
 	last := &dst[len(dst)-1]
 	last.Seq, last.Received, last.Flags = 0, 0, 0
+	if !r.layout.has(fSymbol) {
+		last.Symbol = r.dec.symbol
+	}
 	return dst, nil, nil
 }

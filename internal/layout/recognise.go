@@ -2,6 +2,7 @@ package layout
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -239,7 +240,11 @@ func (l *layout) apply(mapping map[field]string) error {
 			l.cols[f] = n - 1
 		}
 		if l.cols[f] < 0 {
-			return fmt.Errorf("%w: map=%s=%s: there is no such column; the file has %s", ErrLayout, names[f], name, l.list())
+			hint := ""
+			if c := nearest(name, l.names); c != "" {
+				hint = fmt.Sprintf("; did you mean %s=%s?", names[f], c)
+			}
+			return fmt.Errorf("%w: map=%s=%s: there is no such column%s The file has %s", ErrLayout, names[f], name, cmp.Or(hint, "."), l.list())
 		}
 	}
 	return nil

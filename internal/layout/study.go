@@ -323,7 +323,6 @@ func (r *Reader) studyTimes(d *decoder) error {
 		last[symbol] = t
 	}
 	d.clock.falling = falling > rising
-	d.clock.repeated = 0
 	d.clock.last = 0
 	if d.clock.falling {
 		r.note("rows go back in time")

@@ -46,6 +46,7 @@ type clockwork struct {
 	falling  bool        // the rows of the file go back in time
 	last     market.Time // of the row before
 	repeated uint64      // times that clocks showed twice
+	doubts   doubts
 
 	// Between lo and hi, times of the wall in nanoseconds, the zone is offset from UTC.
 	lo, hi, offset market.Time
@@ -63,6 +64,7 @@ const day = 24 * market.Hour
 // parse reads a time.
 func (c *clockwork) parse(s []byte) (t market.Time, how reading) {
 	if t, ok := parseEpoch(s); ok {
+		c.doubts.number(s, t)
 		return t, exactTime
 	}
 	date, rest, ok := c.parseDate(s)
@@ -98,6 +100,9 @@ func (c *clockwork) parseClock(date int64, s []byte) (market.Time, reading) {
 	ns, rest, ok := parseTimeOfDay(s)
 	if !ok {
 		return 0, noTime
+	}
+	if ns/market.Second%60 == 59 && isLeap(s) {
+		c.doubts.leaps++
 	}
 	wall := market.Time(date)*day + ns
 	if len(rest) == 0 {
