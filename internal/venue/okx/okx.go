@@ -28,7 +28,7 @@ type Options struct {
 // Venue is OKX's protocol.
 type Venue struct {
 	name       string
-	stream     *url.URL
+	stream     *url.URL // without the last part of its path
 	rest       string
 	aggregated bool
 }
@@ -37,8 +37,9 @@ var _ venue.Venue = (*Venue)(nil)
 
 const (
 	defaultStream = "wss://ws.okx.com:8443"
-	publicPath    = "/ws/v5/public"   // summed trades, quotes
-	businessPath  = "/ws/v5/business" // every single trade
+	usualPath     = "/ws/v5"
+	publicPath    = "/public"   // behind it: summed trades, quotes
+	businessPath  = "/business" // every single trade
 )
 
 // New returns the protocol for the options.
@@ -54,6 +55,15 @@ func New(o Options) (*Venue, error) {
 	if v.stream, err = url.Parse(o.URL); err != nil || v.stream.Host == "" || v.stream.Scheme != "ws" && v.stream.Scheme != "wss" {
 		return nil, errors.New("url= is not the address of a WebSocket, such as wss://wseea.okx.com:8443")
 	}
+	path := strings.TrimSuffix(v.stream.Path, "/")
+	bare := strings.TrimSuffix(strings.TrimSuffix(path, publicPath), businessPath)
+	switch {
+	case path == "":
+		bare = usualPath
+	case path == bare:
+		return nil, errors.New("url= has a path that ends neither in /public nor in /business; it may be left out")
+	}
+	v.stream.Path = bare
 	if v.rest == "" {
 		v.rest = restOf(v.stream)
 	}
@@ -104,11 +114,10 @@ func (v *Venue) single(kinds venue.Kinds) bool { return kinds == venue.Trades &&
 // Endpoint implements venue.Venue.
 func (v *Venue) Endpoint(kinds venue.Kinds) (address string, header http.Header) {
 	u := *v.stream
-	if u.Path == "" || u.Path == "/" {
-		u.Path = publicPath
-		if v.single(kinds) {
-			u.Path = businessPath
-		}
+	if v.single(kinds) {
+		u.Path += businessPath
+	} else {
+		u.Path += publicPath
 	}
 	return u.String(), nil
 }

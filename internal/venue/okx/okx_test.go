@@ -21,7 +21,7 @@ func TestAddresses(t *testing.T) {
 		{Options{}, "wss://ws.okx.com:8443/ws/v5/business", "wss://ws.okx.com:8443/ws/v5/public", "https://www.okx.com"},
 		{Options{Aggregated: true}, "wss://ws.okx.com:8443/ws/v5/public", "wss://ws.okx.com:8443/ws/v5/public", "https://www.okx.com"},
 		{Options{URL: "wss://wseea.okx.com:8443"}, "wss://wseea.okx.com:8443/ws/v5/business", "wss://wseea.okx.com:8443/ws/v5/public", "https://eea.okx.com"},
-		{Options{URL: "ws://127.0.0.1:1/x", REST: "http://127.0.0.1:2/"}, "ws://127.0.0.1:1/x", "ws://127.0.0.1:1/x", "http://127.0.0.1:2"},
+		{Options{URL: "ws://127.0.0.1:1/x/public", REST: "http://127.0.0.1:2/"}, "ws://127.0.0.1:1/x/business", "ws://127.0.0.1:1/x/public", "http://127.0.0.1:2"},
 		{Options{URL: "ws://127.0.0.1:1"}, "ws://127.0.0.1:1/ws/v5/business", "ws://127.0.0.1:1/ws/v5/public", "http://127.0.0.1:1"},
 	} {
 		v, err := New(test.options)
@@ -34,7 +34,7 @@ func TestAddresses(t *testing.T) {
 			t.Errorf("%+v: got %s, %s, %s", test.options, trades, all, v.rest)
 		}
 	}
-	for _, o := range []Options{{URL: "http://x"}, {URL: "::"}, {REST: "ws://x"}} {
+	for _, o := range []Options{{URL: "http://x"}, {URL: "::"}, {REST: "ws://x"}, {URL: "ws://x/y"}} {
 		if _, err := New(o); err == nil {
 			t.Errorf("%+v: no error", o)
 		}
