@@ -114,6 +114,9 @@ func readByAdapter(t *testing.T, lines [][]byte, natives []string, aggregated bo
 			t.Fatalf("%s: %v", line, err)
 		}
 		for _, e := range out.Entries[begin:] {
+			if e.Kind == market.KindHeartbeat {
+				continue
+			}
 			x := tick{Symbol: e.Symbol.Name(), Price: e.Price.String(), Size: e.Size.String()}
 			if e.Kind == market.KindTrade {
 				x.ID = strconv.FormatUint(e.ID, 10)

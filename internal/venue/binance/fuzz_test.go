@@ -11,7 +11,7 @@ import (
 func plausible(t *testing.T, list []market.Entry) {
 	t.Helper()
 	for _, e := range list {
-		if e.Received == 0 || e.Event == 0 || e.Symbol == "" {
+		if e.Received == 0 || e.Event == 0 || (e.Symbol == "") != (e.Kind == market.KindHeartbeat) {
 			t.Fatalf("without a time or a symbol: %+v", e)
 		}
 		switch e.Kind {
@@ -23,6 +23,7 @@ func plausible(t *testing.T, list []market.Entry) {
 			if e.Price.Sign() < 0 || e.Ask.Sign() < 0 || e.Size.Sign() < 0 || e.AskSize.Sign() < 0 {
 				t.Fatalf("no quote: %+v", e)
 			}
+		case market.KindHeartbeat:
 		default:
 			t.Fatalf("of kind %v: %+v", e.Kind, e)
 		}

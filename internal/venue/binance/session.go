@@ -17,7 +17,8 @@ type session struct {
 	first      []venue.Instrument
 	streams    map[string]*stream // by the native name in upper case, as payloads have it
 	asked      map[uint64][]market.Symbol
-	id         uint64 // of the last message sent
+	id         uint64      // of the last message sent
+	clock      market.Time // when the venue's clock was read last
 }
 
 // stream is an instrument that the connection carries.
@@ -101,7 +102,7 @@ type frame struct {
 	event, symbol        venue.Value // e, s
 	number, aggregate    venue.Value // t, a (which is the ask's price in a quote)
 	price, quantity      venue.Value // p, q
-	maker, traded        venue.Value // m, T
+	maker, traded, sent  venue.Value // m, T, E
 	update               venue.Value // u
 	bid, bidSize, askQty venue.Value // b, B, A
 
@@ -164,6 +165,8 @@ func (f *frame) letter(key byte, s *venue.Scanner) {
 		f.maker = v
 	case 'T':
 		f.traded = v
+	case 'E':
+		f.sent = v
 	case 'u':
 		f.update = v
 	case 'b':
@@ -203,7 +206,7 @@ func (s *session) Message(msg []byte, received market.Time, out *venue.Output) e
 	return nil
 }
 
-// trade reads a single trade, numbered by t, or an aggregated one, numbered by a:
+// trade reads a single trade, numbered by t, or an aggregated one, numbered by a. E is the venue's clock, which is read once a second:
 //
 //	{"e":"trade","E":1789295134226,"s":"BTCUSDT","t":388510,"p":"76745.19000000","q":"0.00065000","T":1789295134225,"m":false,"M":true}
 //	{"e":"aggTrade","E":1781416576889,"s":"BTCUSDT","a":3988316038,"p":"64348.95000000","q":"0.00009000","f":…,"l":…,"T":1781416576889,"m":true,"M":true}
@@ -219,6 +222,12 @@ func (s *session) trade(f *frame, number venue.Value, received market.Time, out 
 		return
 	}
 	out.Entries = append(out.Entries, e)
+	if received-s.clock >= market.Second {
+		s.clock = received
+		if t, ok := unix(f.sent); ok && t >= earliest {
+			out.Entries = append(out.Entries, market.Entry{Kind: market.KindHeartbeat, Event: t, Received: received})
+		}
+	}
 }
 
 // fill sets what a trade is, and reports whether all of it could be read. When the buyer's order rested in the book the taker

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,12 +51,33 @@ func texts(list [][]byte) []string {
 	return all
 }
 
+// say gives messages to the session, and leaves its readings of the venue's clock out.
 func say(t testing.TB, s *session, out *venue.Output, messages ...string) {
 	t.Helper()
 	for _, msg := range messages {
 		if err := s.Message([]byte(msg), now, out); err != nil {
 			t.Fatalf("%s: %v", msg, err)
 		}
+	}
+	out.Entries = slices.DeleteFunc(out.Entries, func(e market.Entry) bool { return e.Kind == market.KindHeartbeat })
+}
+
+func TestReadsTheClockOnceASecond(t *testing.T) {
+	s, out := open(t, venue.Trades, false)
+	for i := range market.Time(10) {
+		msg := fmt.Sprintf(`{"e":"trade","E":%d,"s":"BTCUSDT","t":%d,"p":"1","q":"1","T":1789295134000,"m":false}`, 1789295134226+i, 100+i)
+		if err := s.Message([]byte(msg), now+i*market.Second/4, out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []market.Time
+	for _, e := range out.Entries {
+		if e.Kind == market.KindHeartbeat {
+			got = append(got, e.Event)
+		}
+	}
+	if diff := cmp.Diff([]market.Time{1789295134_226_000_000, 1789295134_230_000_000, 1789295134_234_000_000}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

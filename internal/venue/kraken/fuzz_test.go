@@ -23,7 +23,7 @@ func plausible(t *testing.T, list []market.Entry) {
 			if e.Symbol == "" || e.Price.Sign() < 0 || e.Ask.Sign() < 0 || e.Size.Sign() < 0 || e.AskSize.Sign() < 0 {
 				t.Fatalf("no quote: %+v", e)
 			}
-		case market.KindStatus:
+		case market.KindStatus, market.KindHeartbeat:
 		default:
 			t.Fatalf("of kind %v: %+v", e.Kind, e)
 		}

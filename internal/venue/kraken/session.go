@@ -152,7 +152,7 @@ func (s *session) Message(msg []byte, received market.Time, out *venue.Output) e
 		s.data(&scan, channel, kind, received, out)
 		return scan.End()
 	case channel == nil && method != nil, channel == nil && data == nil && method == nil:
-		return s.answered(msg, out)
+		return s.answered(msg, received, out)
 	}
 	return nil
 }
@@ -360,10 +360,10 @@ func (s *session) status(scan *venue.Scanner, received market.Time, out *venue.O
 //	{"method":"subscribe","result":{"channel":"trade","snapshot":true,"symbol":"BTC/USD"},"success":true,…,"req_id":1}
 //	{"error":"Currency pair not supported XBT/USDT","method":"subscribe","success":false,"symbol":"XBT/USDT",…}
 //	{"method":"pong","req_id":42,…}
-func (s *session) answered(msg []byte, out *venue.Output) error {
+func (s *session) answered(msg []byte, received market.Time, out *venue.Output) error {
 	var (
-		scan                                      venue.Scanner
-		method, problem, success, symbol, channel venue.Value
+		scan                                            venue.Scanner
+		method, problem, success, symbol, channel, sent venue.Value
 	)
 	scan.Reset(msg)
 	for scan.Enter('{'); ; {
@@ -380,6 +380,8 @@ func (s *session) answered(msg []byte, out *venue.Output) error {
 			success = scan.Value()
 		case "symbol":
 			symbol = scan.Value()
+		case "time_out":
+			sent = scan.Value()
 		case "result":
 			if scan.Next() != '{' {
 				scan.Skip()
@@ -409,7 +411,11 @@ func (s *session) answered(msg []byte, out *venue.Output) error {
 		return s.failed(method, problem, symbol, out)
 	case method.Is("subscribe"):
 		s.taken(channel, symbol, out)
-	case method.Is("unsubscribe"), method.Is("pong"):
+	case method.Is("pong"):
+		if t, ok := sent.Time(); ok && t >= earliest { // A reading of the venue's clock.
+			out.Entries = append(out.Entries, market.Entry{Kind: market.KindHeartbeat, Event: t, Received: received})
+		}
+	case method.Is("unsubscribe"):
 	default:
 		out.Unused("unknown_type")
 	}

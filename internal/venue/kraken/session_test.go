@@ -194,22 +194,24 @@ func TestTicker(t *testing.T) {
 	}
 }
 
+// TestMaintenance tells when the whole venue halts and goes on, and reads its clock off a pong.
 func TestMaintenance(t *testing.T) {
 	s, out := open(t, venue.Trades)
 	status := func(system string) string {
 		return `{"channel":"status","type":"update","data":[{"version":"2.0.10","system":"` + system + `","api_version":"v2","connection_id":16174536464690282295}]}`
 	}
-	say(t, s, out, status("online"), status("maintenance"), status("cancel_only"), status("online"), `{"channel":"heartbeat"}`,
+	say(t, s, out, status("online"), status("maintenance"), status("cancel_only"), status("online"), status("?"), `{"channel":"heartbeat"}`,
 		`{"method":"pong","req_id":42,"time_in":"2023-09-25T09:05:00.123456Z","time_out":"2023-09-25T09:05:00.123500Z"}`)
 	want := []market.Entry{
 		{Kind: market.KindStatus, State: market.StateHalted, Event: now, Received: now, Text: "the venue is maintenance"},
 		{Kind: market.KindStatus, State: market.StateLive, Event: now, Received: now, Text: "the venue is online"},
+		{Kind: market.KindHeartbeat, Event: 1695632700_123_500_000, Received: now},
 	}
 	if diff := cmp.Diff(want, out.Entries, cmp.Comparer(func(a, b market.Decimal) bool { return a == b })); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if len(out.Unusable) != 0 {
-		t.Errorf("left out: %v", out.Unusable)
+	if diff := cmp.Diff(map[string]int{"unknown_status": 1}, out.Unusable); diff != "" {
+		t.Errorf("left out (-want +got):\n%s", diff)
 	}
 }
 
