@@ -98,7 +98,7 @@ func (c *Conn) write(ctx context.Context) {
 }
 
 func (c *Conn) put(f frame) {
-	if c.isSilent() {
+	if c.isSilent() || f.data == nil && f.code == 0 { // A profile may have nothing to say of a tick to this connection.
 		return
 	}
 	select {
