@@ -16,6 +16,7 @@ import (
 
 	"tapedeck/internal/candle"
 	"tapedeck/internal/feed"
+	"tapedeck/internal/feed/poll"
 	"tapedeck/internal/feed/replay"
 	"tapedeck/internal/feed/sim"
 	"tapedeck/internal/gateway"
@@ -50,7 +51,9 @@ type Server struct {
 }
 
 // adapters lists the sources of ticks that the program knows.
-func adapters() *feed.Registry { return feed.NewRegistry(sim.Adapter(), replay.Adapter()) }
+func adapters() *feed.Registry {
+	return feed.NewRegistry(sim.Adapter(), replay.Adapter(), poll.Adapter("http+json", nil), poll.Adapter("https+json", nil))
+}
 
 // MaskFeed returns a feed's URL without its secrets.
 func MaskFeed(s string) string { return feed.Mask(s) }
