@@ -158,7 +158,7 @@ func (s *session) subscribe(ctx context.Context, r *request) error {
 				next.sets[i].all = true
 				continue
 			}
-			w, err := s.g.hub.lookUp(text)
+			w, err := s.lookUp(text)
 			if err != nil {
 				return err
 			}
@@ -176,7 +176,12 @@ func (s *session) subscribe(ctx context.Context, r *request) error {
 		return fmt.Errorf(`"every" is %s: it must be between %s and %s`, r.every, l.ShortestEvery, l.LongestEvery)
 	}
 	next.known = -1
+	undo, err := s.wish(next)
+	if err != nil {
+		return err
+	}
 	if err := s.depart(ctx, r, next); err != nil {
+		undo()
 		return err
 	}
 	s.subs = *next
@@ -239,7 +244,7 @@ func (s *session) unsubscribe(r *request) error {
 				gone[i].all = true
 				continue
 			}
-			w, err := s.g.hub.lookUp(text)
+			w, err := s.lookUp(text)
 			if err != nil {
 				return err
 			}
@@ -247,6 +252,7 @@ func (s *session) unsubscribe(r *request) error {
 		}
 	}
 	s.subs.without(&gone)
+	s.unwish()
 	// What is asked for again later must not come out of what was still to be caught up on.
 	for _, d := range s.detours {
 		d.only.without(&gone)

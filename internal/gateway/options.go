@@ -74,6 +74,8 @@ type Options struct {
 	Catalogue Catalogue
 	// Health tells of the other parts for /readyz; nil when there are none.
 	Health func() []Part
+	// Wishes takes what clients want of feeds on demand; nil when there are none.
+	Wishes Wishes
 	// Calendars tell the trading days of the venues; nil stands for the built-in ones.
 	Calendars *market.Calendars
 	// Rules returns the rule set of a venue's trades; nil, or a nil result, stands for the one that suits the venue.

@@ -159,6 +159,7 @@ func (s *session) drop() {
 // enter makes a play what the session is told.
 func (s *session) enter(p *play, at place) {
 	s.play, s.opening = p, nil
+	s.unwish()
 	s.main, s.detours, s.mutes = stretch{at: at}, nil, nil
 	s.due = time.Time{}
 }
@@ -185,6 +186,7 @@ func (s *session) seek(ctx context.Context, o *order) error {
 func (s *session) goLive() {
 	s.drop()
 	s.opening = nil
+	s.wishAgain()
 	s.main, s.detours, s.mutes = stretch{}, nil, nil
 	if !s.subs.empty() {
 		s.main.at = place{pos: s.g.opt.Tape.Bounds().Last + 1}
@@ -195,6 +197,7 @@ func (s *session) goLive() {
 // join goes on live behind what was told of the tape: the play has caught up with the present.
 func (s *session) join() {
 	s.drop()
+	s.wishAgain()
 	s.main.held = nil
 	if s.subs.empty() {
 		s.main = stretch{}

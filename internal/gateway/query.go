@@ -158,7 +158,7 @@ func (g *Gateway) symbol(parameter, text string) (named, error) {
 
 // symbols reads a list of symbols, parted by commas. A symbol that is named twice in different ways is answered once, as it was
 // written first.
-func (g *Gateway) symbols(p params) ([]named, error) {
+func (g *Gateway) symbols(p params, find func(parameter, text string) (named, error)) ([]named, error) {
 	text := p["symbols"]
 	if text == "" {
 		return nil, bad("symbols", text, "it must name symbols, parted by commas")
@@ -170,7 +170,7 @@ func (g *Gateway) symbols(p params) ([]named, error) {
 	var list []named
 	seen := make(map[market.Symbol]bool)
 	for _, part := range parts {
-		n, err := g.symbol("symbols", strings.TrimSpace(part))
+		n, err := find("symbols", strings.TrimSpace(part))
 		if err != nil {
 			return nil, err
 		}

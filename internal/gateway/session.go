@@ -51,11 +51,12 @@ type session struct {
 	due   time.Time     // when the next round of mode latest is due
 
 	subs    subscriptions
-	main    stretch    // where the session is
-	mutes   []mute     // symbols that the client has already up to a place that main has not reached
-	detours []*stretch // symbols that were asked for from an earlier place on; they come before main goes on
-	play    *play      // the past that the session is told; nil when it is live
-	opening *order     // a play that begins with the first subscription
+	main    stretch         // where the session is
+	mutes   []mute          // symbols that the client has already up to a place that main has not reached
+	detours []*stretch      // symbols that were asked for from an earlier place on; they come before main goes on
+	play    *play           // the past that the session is told; nil when it is live
+	opening *order          // a play that begins with the first subscription
+	wished  []market.Symbol // what is made known to feeds on demand, sorted
 }
 
 // inquiry is a message of the client: what it asks for, or why it cannot be understood.
@@ -438,6 +439,7 @@ func (g *Gateway) isDead(now, heard time.Time, excused bool, silence func() (tim
 func (s *session) closed() {
 	s.lag(false)
 	s.drop()
+	s.forget()
 	label := "gone"
 	if s.end != nil {
 		label = s.end.label

@@ -37,6 +37,8 @@ func (g *Gateway) events(mux registrar, pattern string) {
 			err = s.begin(r.Context(), &asked.order)
 		}
 		if err != nil {
+			s.drop()
+			s.forget()
 			g.exit(who)
 			g.refuseStream(w, g.refuse(err).problem())
 			return

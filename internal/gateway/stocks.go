@@ -159,10 +159,10 @@ func (g *Gateway) asked(r *http.Request, known ...string) (p params, list []name
 		return nil, nil, single, err
 	}
 	if single {
-		n, err := g.symbol("symbol", text)
+		n, err := g.atVendor("symbol", text)
 		return p, []named{n}, true, err
 	}
-	list, err = g.symbols(p)
+	list, err = g.symbols(p, g.atVendor)
 	return p, list, false, err
 }
 

@@ -130,7 +130,9 @@ func (g *Gateway) mayStream(r *http.Request, pattern string, d dialect) (m manne
 		encoding, err = q.choice("encoding", "json", "msgpack")
 	}
 	if text, ok := q["symbol"]; ok && err == nil {
-		_, err = g.symbol("symbol", text)
+		if one, _ := g.onDemand(text); one == "" {
+			_, err = g.symbol("symbol", text)
+		}
 	}
 	if err == nil {
 		opening, err = q.order()
@@ -153,9 +155,10 @@ func (s *session) watchPrices(symbol string, from place) {
 	s.subs.known = -1
 	if symbol == "" {
 		s.subs.sets[chTrades].all = true
-	} else if id, name, _ := s.g.hub.find(symbol); id != 0 {
-		s.subs.sets[chTrades].add(string(name), id)
+	} else if w, err := s.lookUp(symbol); err == nil {
+		s.subs.sets[chTrades].add(w.name, w.id)
 	}
+	s.wishPrices()
 	s.main.at = from
 	if s.opening != nil {
 		s.asked = append(s.asked, inquiry{request: &request{action: "play", order: *s.opening}})

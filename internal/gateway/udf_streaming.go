@@ -75,7 +75,7 @@ func (l *lines) read(r *http.Request) error {
 	if p["symbols"] == "" {
 		return nil
 	}
-	list, err := l.g.symbols(p)
+	list, err := l.g.symbols(p, l.g.symbol)
 	if err != nil {
 		return err
 	}
