@@ -4,7 +4,6 @@ import (
 	"io"
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/coder/websocket"
 
@@ -78,7 +77,7 @@ func TestWithTheEmulator(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := session.Message(msg, market.FromStd(time.Now()), &out); err != nil {
+		if err := session.Message(msg, market.FromStd(s.Now()), &out); err != nil {
 			t.Fatalf("%s: %v", msg, err)
 		}
 		if !said && len(out.Taken) == 2 {
@@ -106,7 +105,7 @@ func TestWithTheEmulator(t *testing.T) {
 	}
 
 	truth := s.Trades("BTCUSDT")
-	h := &venue.Hole{Instrument: list[0], Before: trades[0], Now: market.FromStd(time.Now())}
+	h := &venue.Hole{Instrument: list[0], Before: trades[0], Now: market.FromStd(s.Now())}
 	if h.Instrument.Native != "BTCUSDT" {
 		h.Instrument = list[1]
 	}

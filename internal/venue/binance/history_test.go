@@ -180,9 +180,8 @@ func TestErrorsOfREST(t *testing.T) {
 	} {
 		hs, h := hole(t, false)
 		list, next, complete, err := hs.Page(h, hs.First(h), &c.reply, []market.Entry{{ID: 5}})
-		var retry *venue.RetryError
 		after := time.Duration(0)
-		if errors.As(err, &retry) {
+		if retry, ok := errors.AsType[*venue.RetryError](err); ok {
 			after = retry.After
 		}
 		if err == nil || next != nil || complete || len(list) != 1 || errors.Is(err, venue.ErrRefused) != c.refused || after != c.after {

@@ -4,7 +4,6 @@ import (
 	"io"
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/coder/websocket"
 
@@ -82,7 +81,7 @@ func TestWithTheEmulator(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := session.Message(msg, market.FromStd(time.Now()), &out); err != nil {
+		if err := session.Message(msg, market.FromStd(s.Now()), &out); err != nil {
 			t.Fatalf("%s: %v", msg, err)
 		}
 		if !said && len(out.Taken) == 2 && len(out.Refused) == 1 {
@@ -110,7 +109,7 @@ func TestWithTheEmulator(t *testing.T) {
 	}
 
 	truth := s.Trades("BTC/USD")
-	h := &venue.Hole{Instrument: list[0], Before: trades[0], Now: market.FromStd(time.Now())}
+	h := &venue.Hole{Instrument: list[0], Before: trades[0], Now: market.FromStd(s.Now())}
 	if h.Instrument.Native != "BTC/USD" {
 		h.Instrument = list[1]
 	}
