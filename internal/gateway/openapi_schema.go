@@ -176,7 +176,8 @@ func evidenceSchemas(s object) {
 			"list": list(members("trade of why", object{"trade": ref("Trade"), "of": list(text("What it did not count for.")), "why": text("Why.")})),
 		}),
 		"late":     members("count revisions", object{"count": whole0("Trades that came after the bar had closed."), "revisions": list(revision)}),
-		"coverage": list(span),
+		"coverage": list(span), "coverageSeconds": keyed(object{"type": "integer", "description": "Seconds of the bar in that state."}),
+		"coverageNext": moment0("Where /v1/coverage goes on, when the list is cut."),
 	})
 }
 

@@ -243,13 +243,13 @@ func (g *Gateway) entriesBefore(ctx context.Context, at place) (uint64, error) {
 // eachBefore calls yield for the trades that may be in bars that were forming at a moment, or that might have changed then, of the symbols
 // whose bars are wanted.
 func (g *Gateway) eachBefore(ctx context.Context, subs *subscriptions, at market.Time, yield func(*market.Row)) error {
-	bars := subs.bars()
+	bars, days := subs.bars(), !subs.sets[chDailyBars].empty()
 	names := bars.symbols()
 	if bars.all || len(names) > mostStreams {
 		names = []market.Symbol{""}
 	}
 	for _, name := range names {
-		from := g.formingSince(name, at)
+		from := g.formingSince(name, at, days)
 		// Who receives a trade before its time has a clock that is behind.
 		q := market.TickQuery{Kind: market.KindTrade, Symbol: name, From: max(from, 1), To: at + slack, Limit: maxRows}
 		err := g.opt.History.Ticks(ctx, q, func(row *market.Row) error {
@@ -263,9 +263,13 @@ func (g *Gateway) eachBefore(ctx context.Context, subs *subscriptions, at market
 	return nil
 }
 
-// formingSince returns when the oldest bar began that may have changed at a moment: of a symbol, or of all with "".
-func (g *Gateway) formingSince(symbol market.Symbol, at market.Time) market.Time {
+// formingSince returns when the oldest bar began that may have changed at a moment: of a symbol, or of all with "". Only who wants the bars of
+// days needs what came since the day began, which of a busy market takes seconds to read.
+func (g *Gateway) formingSince(symbol market.Symbol, at market.Time, days bool) market.Time {
 	from := at - market.Time(lateFor) - 2*market.Minute
+	if !days {
+		return from
+	}
 	for _, venue := range g.hub.venues(symbol) {
 		from = min(from, g.opt.Calendars.For(venue).Lookup().Day(at).Start)
 	}
@@ -280,13 +284,13 @@ func (g *Gateway) takeGaps(
 	if !ok {
 		return nil
 	}
-	bars := subs.bars()
+	bars, days := subs.bars(), !subs.sets[chDailyBars].empty()
 	names := bars.symbols()
 	if bars.all {
 		names = g.hub.allSymbols()
 	}
 	for _, name := range names {
-		err := h.EachGap(ctx, name, g.formingSince(name, at), at, func(gap market.Gap) error {
+		err := h.EachGap(ctx, name, g.formingSince(name, at, days), at, func(gap market.Gap) error {
 			if gap.To != 0 && isKnown(&gap) {
 				gap.Symbol = name // or of its feed
 				e := gap.Entry()

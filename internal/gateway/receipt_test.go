@@ -46,6 +46,27 @@ func TestReceiptOfAWrongBar(t *testing.T) {
 	}
 }
 
+// TestReceiptOfAMonth bounds what a receipt tells of the time of its bar, and says where the rest is.
+func TestReceiptOfAMonth(t *testing.T) {
+	r := &receipt{reasons: map[string]uint64{}, rules: &market.Rules{}}
+	var spans []covered
+	for i := range market.Time(2*receiptMost + 1) {
+		spans = append(spans, covered{market.Span{From: past0 + i*market.Second, To: past0 + (i+1)*market.Second}, cover(1 + i%2)})
+	}
+	text := string(r.append(nil, &market.Bar{Imported: true}, "", nil, spans))
+	if n := strings.Count(text, `"state":`); n != receiptMost {
+		t.Errorf("%d spans are listed", n)
+	}
+	want := `,"coverageSeconds":{"live":1001,"quiet":1000},"coverageNext":"` + (past0 + receiptMost*market.Second).String() + `"}`
+	if !strings.HasSuffix(strings.TrimSpace(text), want) {
+		t.Errorf("got …%s, want …%s", text[len(text)-120:], want)
+	}
+	short := string(r.append(nil, &market.Bar{Imported: true}, "", nil, spans[:1]))
+	if strings.Contains(short, "coverageNext") || !strings.Contains(short, `"coverageSeconds":{"live":1}`) {
+		t.Errorf("got %s", short)
+	}
+}
+
 // TestBarTallyDigits keeps the digits of the finest of equal prices, and the trade that came first.
 func TestBarTallyDigits(t *testing.T) {
 	var sum barTally

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 
@@ -25,8 +26,19 @@ func (r *receipt) append(b []byte, bar *market.Bar, calendar string, list []revi
 		b = r.appendLeftOut(b)
 		b = r.appendLate(b, list)
 	}
-	b = appendSpans(append(b, `,"coverage":`...), spans)
+	b = r.appendCoverage(b, spans)
 	return append(b, '}', '\n')
+}
+
+// appendCoverage writes what is known of the time of the bar: how many seconds of each, and the first of the spans. A month of a busy day and
+// night may have hundreds of thousands; /v1/coverage goes on from where the list ends.
+func (r *receipt) appendCoverage(b []byte, spans []covered) []byte {
+	b = appendSpans(append(b, `,"coverage":`...), spans[:min(len(spans), receiptMost)])
+	b = appendCoverage(append(b, `,"coverageSeconds":`...), spans, market.Span{From: math.MinInt64, To: math.MaxInt64})
+	if len(spans) > receiptMost {
+		b = appendTime(append(b, `,"coverageNext":`...), spans[receiptMost].From)
+	}
+	return b
 }
 
 // appendTrades writes the trades that made the bar, and whether they make it.
