@@ -46,6 +46,8 @@ type Server struct {
 	feeds []*feed.URL
 	reg   *feed.Registry
 
+	wishes *feed.Wishes // what clients want of feeds on demand; nil without such feeds
+
 	calendars *market.Calendars
 	rules     func(venue string) *market.Rules
 }
@@ -85,6 +87,9 @@ func New(o Options) (*Server, error) {
 			}
 		}
 		s.feeds = urls
+		if s.wishes, err = s.offer(urls); err != nil {
+			return nil, fmt.Errorf("feeds: %w", err)
+		}
 	}
 	return s, nil
 }
@@ -207,7 +212,7 @@ func (n *node) openFeeds(ctx context.Context) error {
 		return err
 	}
 	for _, u := range n.feeds {
-		r, err := feed.NewRunner(feed.RunnerOptions{URL: u, Open: n.reg.Open, Writer: writer, Log: n.log.With("part", "feed"), Metrics: metrics})
+		r, err := feed.NewRunner(feed.RunnerOptions{URL: u, Open: n.reg.Open, Writer: writer, Log: n.log.With("part", "feed"), Metrics: metrics, Wishes: n.wishes})
 		if err != nil {
 			return err
 		}
@@ -228,7 +233,7 @@ func (n *node) openGateway() (err error) {
 	}
 	n.secret = secret
 	n.gateway, err = gateway.New(gateway.Options{
-		Tape: n.tape, History: n.store, Feeds: n.feedInfos, Catalogue: catalogue(n.runners), Health: n.parts, Calendars: n.calendars, Rules: n.rules,
+		Tape: n.tape, History: n.store, Feeds: n.feedInfos, Wishes: n.wishesFor(), Catalogue: catalogue(n.runners), Health: n.parts, Calendars: n.calendars, Rules: n.rules,
 		Imports: n.importer, ImportSecret: n.secret, UI: ui, Logger: n.log.With("part", "gateway"), Registerer: n.metrics, Gatherer: n.metrics,
 		PublicURL: c.PublicURL, Hosts: c.Hosts, Origins: c.Origins, Version: n.opts.Version, Drain: c.DrainTimeout / 5,
 		Uncompressed: !c.Compression, AuthDeadline: c.AuthDeadline,
