@@ -176,8 +176,8 @@ func TestWhatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// past is a venue that has trades by number, and answers as OKX does.
-func past(t *testing.T, numbers []uint64, req *venue.Request) *venue.Reply {
+// answer is a venue that has trades by number, and answers as OKX does.
+func answer(t *testing.T, numbers []uint64, req *venue.Request) *venue.Reply {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, req.URL, http.NoBody)
 	if err != nil {
@@ -241,7 +241,7 @@ func TestHoles(t *testing.T) {
 					t.Fatal("it does not end")
 				}
 				var err error
-				entries, req, complete, err = v.History().Page(&h, req, past(t, numbers, req), entries)
+				entries, req, complete, err = v.History().Page(&h, req, answer(t, numbers, req), entries)
 				if err != nil {
 					t.Fatal(err)
 				}
