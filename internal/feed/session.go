@@ -99,7 +99,7 @@ func (r *Runner) admit(entries []market.Entry, offset []byte) error {
 			r.queue.cut(c, before) // All or nothing: half a push would come again.
 			return err
 		}
-		if kept {
+		if kept && entries[i].Flags&market.FlagBackfilled == 0 {
 			lastTick = i
 		}
 	}
