@@ -20,7 +20,7 @@ type place struct {
 	seek  bool   // the page is to lead from a time to a number
 	from  uint64 // number that was asked for
 	limit int
-	hole  bool // numbers were missing in what came, or more came before it
+	open  bool // from where on trades are missing is not known: there may be more before it
 }
 
 // First implements venue.History.
@@ -38,11 +38,11 @@ func (hs *history) First(h *venue.Hole) *venue.Request {
 	if hs.aggregated {
 		path = "/api/v3/aggTrades"
 	}
-	return hs.get(h, path, url.Values{"limit": {strconv.Itoa(page)}}, place{limit: page, hole: true})
+	return hs.get(h, path, url.Values{"limit": {strconv.Itoa(page)}}, place{limit: page, open: true})
 }
 
 // ask returns the request of a page that begins with a number, nil when the hole ends before it.
-func (hs *history) ask(h *venue.Hole, from uint64, hole bool) *venue.Request {
+func (hs *history) ask(h *venue.Hole, from uint64, open bool) *venue.Request {
 	limit := uint64(page)
 	if h.Before.Kind == market.KindTrade && h.Before.ID != 0 {
 		if from >= h.Before.ID {
@@ -55,7 +55,7 @@ func (hs *history) ask(h *venue.Hole, from uint64, hole bool) *venue.Request {
 		path = "/api/v3/aggTrades"
 	}
 	query := url.Values{"fromId": {strconv.FormatUint(from, 10)}, "limit": {strconv.FormatUint(limit, 10)}}
-	return hs.get(h, path, query, place{from: from, limit: int(limit), hole: hole})
+	return hs.get(h, path, query, place{from: from, limit: int(limit), open: open})
 }
 
 func (hs *history) get(h *venue.Hole, path string, query url.Values, at place) *venue.Request {
@@ -63,7 +63,8 @@ func (hs *history) get(h *venue.Hole, path string, query url.Values, at place) *
 	return (*Venue)(hs).get(path, query, at)
 }
 
-// Page implements venue.History.
+// Page implements venue.History. The walk ends where the venue has no more, although the hole may not: its history comes a
+// little later than its stream.
 func (hs *history) Page(h *venue.Hole, asked *venue.Request, got *venue.Reply, dst []market.Entry) (entries []market.Entry, next *venue.Request, complete bool, err error) {
 	if err := check(got); err != nil {
 		return dst, nil, false, err
@@ -77,23 +78,17 @@ func (hs *history) Page(h *venue.Hole, asked *venue.Request, got *venue.Reply, d
 	if err != nil {
 		return dst[:begin], nil, false, err
 	}
-	expected, known := at.from, at.from != 0
+	from := at.from
 	for i := range dst[begin:] {
-		id := dst[begin+i].ID
-		if id < expected {
-			continue
-		}
-		at.hole = at.hole || known && id != expected
-		expected, known = id+1, true
+		from = max(from, dst[begin+i].ID+1)
 	}
-	limited := h.Before.Kind == market.KindTrade && h.Before.ID != 0
-	switch {
-	case at.from == 0 || limited && expected >= h.Before.ID:
-		return dst, nil, !at.hole, nil
-	case rows < at.limit || expected <= at.from: // The venue has no more, or goes round in circles.
-		return dst, nil, !at.hole && !limited && rows < at.limit, nil
+	switch limited := h.Before.Kind == market.KindTrade && h.Before.ID != 0; {
+	case at.from == 0 || rows < at.limit || limited && from >= h.Before.ID:
+		return dst, nil, !at.open, nil
+	case from == at.from: // It goes round in circles.
+		return dst, nil, false, nil
 	}
-	return dst, hs.ask(h, expected, at.hole), false, nil
+	return dst, hs.ask(h, from, at.open), false, nil
 }
 
 // found reads the aggregated trade that follows a time, and asks for the page that begins with it, or with its first single

@@ -136,17 +136,17 @@ func TestSaysWhatIsMissing(t *testing.T) {
 		more     bool
 	}{
 		"there is more":           {nil, rows(11, 1010), false, true},
-		"it ends early":           {nil, rows(11, 500), false, false},
+		"its history is behind":   {nil, rows(11, 500), true, false},
 		"up to now":               {func(h *venue.Hole) { h.Before = market.Entry{} }, rows(11, 500), true, false},
 		"nothing since":           {func(h *venue.Hole) { h.Before = market.Entry{} }, rows(1, 0), true, false},
-		"it begins late":          {func(h *venue.Hole) { h.Before.ID = 101 }, rows(12, 100), false, false},
+		"some are missing there":  {func(h *venue.Hole) { h.Before.ID = 101 }, rows(12, 100), true, false},
 		"covered":                 {func(h *venue.Hole) { h.Before.ID = 101 }, rows(11, 100), true, false},
-		"old ones":                {nil, rows(1, 10), false, false},
+		"old ones":                {nil, rows(1, 10), true, false},
 		"a full page of old ones": {func(h *venue.Hole) { h.After.ID, h.Before.ID = 5000, 9000 }, rows(1, 1000), false, false},
 		"from when is not known":  {func(h *venue.Hole) { h.After = market.Entry{} }, rows(1000, 1999), false, false},
 		"all there ever was":      {func(h *venue.Hole) { h.After, h.Before.ID = market.Entry{}, 900 }, rows(1, 899), true, false},
 		"nothing at all is known": {func(h *venue.Hole) { h.After, h.Before = market.Entry{}, market.Entry{} }, rows(11, 1010), false, false},
-		"one is not usable":       {func(h *venue.Hole) { h.Before.ID = 13 }, &venue.Reply{Status: 200, Body: []byte(`[{"id":11,"price":"NaN","qty":"1","time":1794999990000},{"id":12,"price":"1","qty":"1","time":1794999990000}]`)}, false, false},
+		"one is not usable":       {func(h *venue.Hole) { h.Before.ID = 13 }, &venue.Reply{Status: 200, Body: []byte(`[{"id":11,"price":"NaN","qty":"1","time":1794999990000},{"id":12,"price":"1","qty":"1","time":1794999990000}]`)}, true, false},
 	} {
 		hs, h := hole(t, false)
 		if c.change != nil {

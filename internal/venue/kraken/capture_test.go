@@ -229,7 +229,7 @@ func TestRecordedTradesOfREST(t *testing.T) {
 		t.Errorf("asked %s, want %s", asked.URL, want)
 	}
 	entries, next, complete, err := hs.Page(h, asked, &venue.Reply{Status: 200, Body: body}, nil)
-	if err != nil || complete || next == nil || next.URL != "https://api.kraken.com/0/public/Trades?count=1000&pair=XBTUSDT&since=1762820035982277754" {
+	if err != nil || complete || next == nil || next.URL != "https://api.kraken.com/0/public/Trades?count=1000&pair=XBTUSDT&since=1762820035982277753" {
 		t.Fatalf("complete %v, next %+v, %v", complete, next, err)
 	}
 	var got []tick

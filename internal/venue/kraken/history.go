@@ -17,9 +17,8 @@ const page = 1000
 
 // place is where a walk through the past stands.
 type place struct {
-	since    string // "" for the newest page
-	expected uint64 // number that comes next, 0 when it is not known
-	hole     bool   // numbers were missing in what came, or more came before it
+	since string // "" for the newest page
+	open  bool   // from where on trades are missing is not known: there may be more before it
 }
 
 // First implements venue.History. What the venue gives is later than the moment that it is asked for. Its stream cuts times to
@@ -31,15 +30,12 @@ func (hs *history) First(h *venue.Hole) *venue.Request {
 		if h.After.Flags&market.FlagNoEventTime != 0 { // It is the time of arrival.
 			at -= market.Minute
 		}
-		if h.After.Kind == market.KindTrade && h.After.ID != 0 {
-			return hs.ask(h, place{since: strconv.FormatInt(int64(at), 10), expected: h.After.ID + 1})
-		}
 		return hs.ask(h, place{since: strconv.FormatInt(int64(at), 10)})
 	case h.Before.Kind == market.KindTrade && h.Before.Event > 0: // From where on is not known: what is near.
 		at := h.Before.Event.Add(-10 * time.Minute)
-		return hs.ask(h, place{since: strconv.FormatInt(int64(at), 10), hole: true})
+		return hs.ask(h, place{since: strconv.FormatInt(int64(at), 10), open: true})
 	}
-	return hs.ask(h, place{hole: true})
+	return hs.ask(h, place{open: true})
 }
 
 func (hs *history) ask(h *venue.Hole, at place) *venue.Request {
@@ -58,7 +54,8 @@ func (hs *history) ask(h *venue.Hole, at place) *venue.Request {
 }
 
 // Page implements venue.History. The result has two members: one called last, for the page that follows, and one called by a name
-// that the venue has inside (XXBTZUSD for XBTUSD) with the rows.
+// that the venue has inside (XXBTZUSD for XBTUSD) with the rows. The walk ends where the venue has no more, although the hole may
+// not: its history may come a little later than its stream.
 func (hs *history) Page(h *venue.Hole, asked *venue.Request, got *venue.Reply, dst []market.Entry) (entries []market.Entry, next *venue.Request, complete bool, err error) {
 	begin, rows := len(dst), 0
 	var last string
@@ -69,8 +66,8 @@ func (hs *history) Page(h *venue.Hole, asked *venue.Request, got *venue.Reply, d
 				return
 			}
 			if string(key) == "last" {
-				if n, ok := s.Value().Uint(); ok {
-					last = strconv.FormatUint(n, 10)
+				if n, ok := s.Value().Uint(); ok && n > 0 {
+					last = strconv.FormatUint(n-1, 10) // The next page may begin with trades of the same moment.
 				}
 				continue
 			}
@@ -85,20 +82,13 @@ func (hs *history) Page(h *venue.Hole, asked *venue.Request, got *venue.Reply, d
 		return dst[:begin], nil, false, err
 	}
 	at, _ := asked.Cursor.(place)
+	covered := false
 	for i := range dst[begin:] {
-		id := dst[begin+i].ID
-		if id < at.expected {
-			continue
-		}
-		at.hole = at.hole || at.expected != 0 && id != at.expected
-		at.expected = id + 1
+		covered = covered || h.Before.Kind == market.KindTrade && h.Before.ID != 0 && dst[begin+i].ID+1 >= h.Before.ID
 	}
-	limited := h.Before.Kind == market.KindTrade && h.Before.ID != 0
 	switch {
-	case at.since == "", limited && at.expected >= h.Before.ID:
-		return dst, nil, !at.hole, nil
-	case rows < page: // The venue has no more.
-		return dst, nil, !at.hole && !limited, nil
+	case at.since == "" || rows < page || covered:
+		return dst, nil, !at.open, nil
 	case last == "" || last == at.since: // It goes round in circles.
 		return dst, nil, false, nil
 	}

@@ -46,7 +46,7 @@ func TestWalksForward(t *testing.T) {
 		t.Errorf("asked %s, want %s", asked.URL, want)
 	}
 	list, next, complete, err := hs.Page(h, asked, rows(10, 1009, "77"), nil)
-	if err != nil || complete || next == nil || next.URL != "http://host:1/0/public/Trades?count=1000&pair=XBTUSD&since=77" {
+	if err != nil || complete || next == nil || next.URL != "http://host:1/0/public/Trades?count=1000&pair=XBTUSD&since=76" {
 		t.Fatal(next, complete, err)
 	}
 	list, next, complete, err = hs.Page(h, next, rows(1010, 2003, "78"), list)
@@ -68,17 +68,17 @@ func TestSaysWhatIsMissing(t *testing.T) {
 		more     bool
 	}{
 		"all of it":                {nil, rows(11, 1010, "9"), false, true},
-		"it ends early":            {nil, rows(11, 500, "9"), false, false},
+		"its history is behind":    {nil, rows(11, 500, "9"), true, false},
 		"up to now":                {func(h *venue.Hole) { h.Before = market.Entry{} }, rows(11, 500, "9"), true, false},
 		"nothing since":            {func(h *venue.Hole) { h.Before = market.Entry{} }, rows(10, 10, "9"), true, false},
-		"it begins late":           {func(h *venue.Hole) { h.Before.ID = 101 }, rows(12, 100, "9"), false, false},
+		"some are missing there":   {func(h *venue.Hole) { h.Before.ID = 101 }, rows(12, 100, "9"), true, false},
 		"covered":                  {func(h *venue.Hole) { h.Before.ID = 101 }, rows(11, 200, "9"), true, false},
 		"no cursor":                {nil, rows(11, 1010, ""), false, false},
-		"the same cursor":          {nil, rows(11, 1010, "1794999939999999999"), false, false},
+		"the same cursor":          {nil, rows(11, 1010, "1794999940000000000"), false, false},
 		"from when is not known":   {func(h *venue.Hole) { h.After = market.Entry{} }, rows(11, 1999, "9"), false, false},
 		"nothing at all is known":  {func(h *venue.Hole) { h.After, h.Before = market.Entry{}, market.Entry{} }, rows(11, 1010, "9"), false, false},
 		"a time is known":          {func(h *venue.Hole) { h.After = market.Entry{Event: now - market.Hour} }, rows(900, 1999, "9"), true, false},
-		"a row that is not usable": {func(h *venue.Hole) { h.Before.ID = 13 }, &venue.Reply{Status: 200, Body: []byte(`{"error":[],"result":{"X":[["NaN","1",1794999990.1,"b","l","",11],["1","1",1794999990.1,"b","l","",12]],"last":"9"}}`)}, false, false},
+		"a row that is not usable": {func(h *venue.Hole) { h.Before.ID = 13 }, &venue.Reply{Status: 200, Body: []byte(`{"error":[],"result":{"X":[["NaN","1",1794999990.1,"b","l","",11],["1","1",1794999990.1,"b","l","",12]],"last":"9"}}`)}, true, false},
 	} {
 		hs, h := hole(t)
 		if c.change != nil {
