@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"tapedeck/internal/server"
 )
 
 // Exit codes, as docs/operations.md lists them.
@@ -76,7 +78,12 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
+			for _, what := range server.Misspelt(os.Environ()) {
+				fmt.Fprintln(cmd.ErrOrStderr(), "tapedeck:", what)
+			}
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(newServe(), newTail(), newPlay(), newVerify(), newImport(), newExport(), newBench(), newVersion())
 	return root

@@ -42,6 +42,7 @@ type Config struct {
 	MaxConnectionsAddress int           // and from one address
 	MaxConnectionsKey     int           // and with one key
 	MaxSubscriptions      int           // symbols of one stream
+	MaxPlays              int           // streams that play the past at once
 	MaxMessage            int64         // bytes of a client's message, inflated
 	MessageRate           int           // messages a second of one client
 	MessageBurst          int           // and so many more at once
@@ -75,6 +76,7 @@ func Defaults() Config {
 		MaxConnectionsAddress: 1000,
 		MaxConnectionsKey:     100,
 		MaxSubscriptions:      2560,
+		MaxPlays:              500,
 		MaxMessage:            64 << 10,
 		MessageRate:           30,
 		MessageBurst:          60,

@@ -239,7 +239,7 @@ func (n *node) openGateway() (err error) {
 		Uncompressed: !c.Compression, AuthDeadline: c.AuthDeadline,
 		Limits: gateway.Limits{
 			Rows: historyRows, Connections: c.MaxConnections, PerAddress: c.MaxConnectionsAddress, PerPrincipal: c.MaxConnectionsKey,
-			Symbols: c.MaxSubscriptions, Message: int(c.MaxMessage), Rate: c.MessageRate, Burst: c.MessageBurst,
+			Symbols: c.MaxSubscriptions, Plays: c.MaxPlays, Message: int(c.MaxMessage), Rate: c.MessageRate, Burst: c.MessageBurst,
 		},
 	})
 	return err

@@ -50,6 +50,7 @@ func settings() []setting {
 		count("limits.connections_per_address", "streaming clients from one address", func(c *Config) *int { return &c.MaxConnectionsAddress }),
 		count("limits.connections_per_key", "streaming clients with one key", func(c *Config) *int { return &c.MaxConnectionsKey }),
 		count("limits.subscriptions", "symbols of one stream", func(c *Config) *int { return &c.MaxSubscriptions }),
+		count("limits.plays", "streams that play the past at once", func(c *Config) *int { return &c.MaxPlays }),
 		size("limits.message", "size of a client's message, inflated", func(c *Config) *int64 { return &c.MaxMessage }),
 		count("limits.message_rate", "messages a second of one client", func(c *Config) *int { return &c.MessageRate }),
 		count("limits.message_burst", "messages that a client may send at once", func(c *Config) *int { return &c.MessageBurst }),
