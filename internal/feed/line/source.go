@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -394,8 +396,12 @@ func (s *source) explain(host string, err error) error {
 		}
 		return err
 	}
-	if err == nil {
-		return errors.New("the connection ended")
+	var op *net.OpError
+	switch {
+	case err == nil, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%s ended the connection", host)
+	case errors.As(err, &op):
+		return fmt.Errorf("the connection to %s was lost: %w", host, op.Err)
 	}
 	return withoutURL(err)
 }

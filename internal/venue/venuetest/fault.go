@@ -114,7 +114,7 @@ func (c *Conn) inject(f Fault, rng *rand.Rand) {
 	case HalfOpen:
 		c.socket.set(halfOpen, rng)
 	case Garbage:
-		c.socket.set(garbling, rng)
+		c.socket.set(garbling, rand.New(rand.NewPCG(rng.Uint64(), 0))) // one of its own: it writes when it likes
 	case Drip:
 		c.socket.set(dripping, rng)
 	case Silence:
