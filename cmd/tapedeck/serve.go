@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tapedeck/internal/broker"
 	"tapedeck/internal/server"
 )
 
@@ -31,6 +32,7 @@ func newServe() *cobra.Command {
 	listen := flags.String("listen", "", "`ADDRESS` of the HTTP server (default 127.0.0.1:8000)")
 	data := flags.String("data", "", "`DIR` of the tape and the store (default in the user's data folder)")
 	feeds := flags.StringArray("feed", nil, "source of ticks as a `URL`; may be given several times (default a simulated market)")
+	targets := flags.StringArray("publish", nil, "broker that ticks on the tape are sent to, as a `URL`; may be given several times")
 	roles := flags.String("roles", "", "parts that run, as `LIST` (default feed,record,alert,gateway)")
 	hot := flags.String("hot", "", "`AGE` from which whole days move from the store into the archive, such as 7d (default never)")
 	archive := flags.String("archive", "", "`URL` of the archive: a folder, file:///… or s3://… (default archive/ in the data folder)")
@@ -49,6 +51,7 @@ func newServe() *cobra.Command {
 			"listen":        {"listen", func() []string { return []string{*listen} }},
 			"data":          {"data", func() []string { return []string{*data} }},
 			"feed":          {"feeds", func() []string { return *feeds }},
+			"publish":       {"publish", func() []string { return *targets }},
 			"roles":         {"roles", func() []string { return []string{*roles} }},
 			"hot":           {"hot", func() []string { return []string{*hot} }},
 			"archive":       {"archive", func() []string { return []string{*archive} }},
@@ -77,6 +80,7 @@ func newServe() *cobra.Command {
 
 func serve(cmd *cobra.Command, c server.Config) error {
 	log := newLogger(cmd.ErrOrStderr(), c.LogLevel, c.LogFormat)
+	broker.Quiet()
 	s, err := server.New(server.Options{
 		Config:  c,
 		Logger:  log,

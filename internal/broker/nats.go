@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 
@@ -100,9 +101,14 @@ type Conn struct {
 func (n *NATS) Dial(ctx context.Context, opts ...nats.Option) (*Conn, error) {
 	lost := make(chan struct{})
 	c := &Conn{Lost: lost, hide: n.Hide}
+	var dialed error // of the last server that was tried, which the client does not tell
+	dial := DialWith(ctx)
 	all := append([]nats.Option{
 		nats.Name("tapedeck"), nats.NoReconnect(), nats.Timeout(Patience), nats.PingInterval(Look), nats.MaxPingsOutstanding(1),
-		nats.SetCustomDialer(DialWith(ctx)), nats.ClosedHandler(func(*nats.Conn) { close(lost) }),
+		nats.SetCustomDialer(Dialer(func(network, address string) (conn net.Conn, err error) {
+			conn, dialed = dial(network, address)
+			return conn, dialed
+		})), nats.ClosedHandler(func(*nats.Conn) { close(lost) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.note(err) }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { c.note(err) }),
 	}, n.opts...)
@@ -110,6 +116,9 @@ func (n *NATS) Dial(ctx context.Context, opts ...nats.Option) (*Conn, error) {
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
+		}
+		if dialed != nil {
+			err = dialed
 		}
 		return nil, n.Hide(fmt.Errorf("connect to NATS: %w", err))
 	}

@@ -64,12 +64,8 @@ func (r *Registry) Parse(s string) (*URL, error) {
 		return nil, fmt.Errorf("%w %q: no feed is called %s%s; there are %s",
 			ErrURL, u, u.Scheme, near(u.Scheme, r.Schemes()), strings.Join(r.Schemes(), ", "))
 	}
-	known := append([]string{"name", "venue"}, a.Params...)
-	for _, name := range u.names() {
-		if !slices.Contains(known, name) {
-			return nil, fmt.Errorf("%w %q: unknown parameter %s%s; %s knows %s",
-				ErrURL, u, name, near(name, known), u.Scheme, strings.Join(known, ", "))
-		}
+	if err := u.Only(append([]string{"name", "venue"}, a.Params...)...); err != nil {
+		return nil, err
 	}
 	if a.Venue != "" && u.named && !u.Has("venue") {
 		u.Venue = a.Venue

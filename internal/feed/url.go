@@ -335,11 +335,13 @@ func escape(s string) string {
 	return b.String()
 }
 
-// names returns the names of the parameters.
-func (u *URL) names() []string {
-	names := make([]string, len(u.params))
-	for i, p := range u.params {
-		names[i] = p.name
+// Only refuses parameters that are not among the known ones.
+func (u *URL) Only(known ...string) error {
+	for _, p := range u.params {
+		if !slices.Contains(known, p.name) {
+			return fmt.Errorf("%w %q: unknown parameter %s%s; %s knows %s",
+				ErrURL, u, p.name, near(p.name, known), u.Scheme, strings.Join(known, ", "))
+		}
 	}
-	return slices.Clip(names)
+	return nil
 }

@@ -23,7 +23,7 @@ func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
 	}
 	m := &Metrics{
 		up:       gauge("up", "1 while the broker of the target takes messages."),
-		lag:      gauge("lag_seconds", "Age of the oldest tick that is on the tape and not published, 0 when all are."),
+		lag:      gauge("lag_seconds", "For how long the target has been behind the tape, 0 when it is not."),
 		behind:   gauge("behind_records", "Records of the tape that the target has not read."),
 		messages: counter("messages_total", "Messages that the broker has taken."),
 		failed:   counter("failures_total", "Attempts to connect or to send that failed."),

@@ -18,6 +18,7 @@ type Config struct {
 	Listen       string   // address of the HTTP server; loopback unless InsecureHTTP
 	Data         string   // folder of the tape and the store
 	Feeds        []string // one URL a feed
+	Publish      []string // one URL a broker that ticks are sent to
 	Roles        []string // which parts run: feed, record, alert, gateway
 	PublicURL    string   // where browsers reach the server when a proxy is in front of it, with its path prefix
 	Hosts        []string // further names that the Host header may have
@@ -119,6 +120,9 @@ func (c *Config) Validate() error {
 	}
 	if slices.Contains(c.Feeds, "") {
 		return errors.New("feeds: a feed's URL is empty")
+	}
+	if slices.Contains(c.Publish, "") {
+		return errors.New("publish: a target's URL is empty")
 	}
 	for _, role := range c.Roles {
 		if !slices.Contains([]string{RoleFeed, RoleRecord, RoleAlert, RoleGateway}, role) {

@@ -199,7 +199,7 @@ func (c *Config) Print(w io.Writer, mask func(string) string) error {
 		value := &yaml.Node{Kind: yaml.SequenceNode}
 		for _, v := range s.get(c) {
 			switch s.key {
-			case "feeds":
+			case "feeds", "publish":
 				v = mask(v)
 			case "archive":
 				v = archive.Mask(v)

@@ -22,6 +22,7 @@ import (
 	"tapedeck/internal/gateway"
 	"tapedeck/internal/market"
 	"tapedeck/internal/natstape"
+	"tapedeck/internal/publish"
 	"tapedeck/internal/store"
 	"tapedeck/internal/tape"
 	"tapedeck/web"
@@ -46,6 +47,8 @@ type Server struct {
 	feeds []*feed.URL
 	reg   *feed.Registry
 
+	targets []publish.Target
+
 	wishes *feed.Wishes // what clients want of feeds on demand; nil without such feeds
 
 	calendars *market.Calendars
@@ -54,7 +57,7 @@ type Server struct {
 
 // adapters lists the sources of ticks that the program knows.
 func adapters() *feed.Registry {
-	return feed.NewRegistry(sim.Adapter(), replay.Adapter(), poll.Adapter("http+json", nil), poll.Adapter("https+json", nil))
+	return feed.NewRegistry(append(brokers(), sim.Adapter(), replay.Adapter(), poll.Adapter("http+json", nil), poll.Adapter("https+json", nil))...)
 }
 
 // MaskFeed returns a feed's URL without its secrets.
@@ -74,6 +77,9 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	if s.rules, err = loadRules(&o.Config); err != nil {
+		return nil, err
+	}
+	if s.targets, err = targets(o.Config.Publish); err != nil {
 		return nil, err
 	}
 	if o.Config.Has(RoleFeed) {
@@ -105,6 +111,9 @@ type node struct {
 	gateway  *gateway.Gateway
 	runners  []*feed.Runner
 	importer *importer
+
+	publishers []*publish.Publisher
+
 	secret   string        // of the file server.json
 	caughtUp tape.Position // the store is ready when it has come so far
 }
@@ -172,6 +181,9 @@ func (n *node) open(ctx context.Context) (err error) {
 		if err := n.openArchiver(); err != nil {
 			return err
 		}
+	}
+	if err := n.openPublishers(); err != nil {
+		return err
 	}
 	if err := n.openFeeds(ctx); err != nil {
 		return err
@@ -276,6 +288,7 @@ func (n *node) run(ctx context.Context, listener net.Listener) error {
 			return nil
 		})
 	}
+	n.publish(&readers)
 	for _, r := range n.runners {
 		// A feed that rests is shown as down; it does not end the server.
 		feeds.run("feed", nil, func(ctx context.Context) error { _ = r.Run(ctx); return nil })

@@ -31,6 +31,7 @@ func settings() []setting {
 		text("listen", "address of the HTTP server", func(c *Config) *string { return &c.Listen }),
 		text("data", "folder of the tape and the store", func(c *Config) *string { return &c.Data }),
 		list("feeds", "sources of ticks, one URL each", func(c *Config) *[]string { return &c.Feeds }, oneFeed),
+		list("publish", "brokers that ticks on the tape are sent to, one URL each", func(c *Config) *[]string { return &c.Publish }, oneFeed),
 		list("roles", "parts that run: feed, record, alert, gateway", func(c *Config) *[]string { return &c.Roles }, parseList),
 		text("public_url", "where browsers reach a proxy in front of the server", func(c *Config) *string { return &c.PublicURL }),
 		list("hosts", "further names that the Host header may have", func(c *Config) *[]string { return &c.Hosts }, parseList),

@@ -39,7 +39,7 @@ func (n *node) parts() []gateway.Part {
 		// A feed that is down does not make the server useless: history and the other feeds go on.
 		parts = append(parts, gateway.Part{Name: "feed " + info.Name, Note: joinNote(info.State, info.Error)})
 	}
-	return parts
+	return append(parts, n.published()...)
 }
 
 func joinNote(state, reason string) string {
