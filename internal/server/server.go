@@ -57,7 +57,7 @@ type Server struct {
 
 // adapters lists the sources of ticks that the program knows.
 func adapters() *feed.Registry {
-	return feed.NewRegistry(append(brokers(), sim.Adapter(), replay.Adapter(), poll.Adapter("http+json", nil), poll.Adapter("https+json", nil))...)
+	return feed.NewRegistry(append(append(brokers(), lines()...), sim.Adapter(), replay.Adapter(), poll.Adapter("http+json", nil), poll.Adapter("https+json", nil))...)
 }
 
 // MaskFeed returns a feed's URL without its secrets.
