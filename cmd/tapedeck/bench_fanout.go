@@ -288,7 +288,14 @@ func (f *fanout) once(name string, rate float64, warmup, duration time.Duration,
 	if err != nil {
 		return fanoutRun{}, err
 	}
-	return newFanoutRun(name, rate, f, &result, &w), nil
+	run := newFanoutRun(name, rate, f, &result, &w)
+	if f.url != nil && server == nil && !f.idle && run.Deliveries == 0 {
+		run.silent = "all symbols"
+		if f.one {
+			run.silent = strings.Join(f.names[:min(len(f.names), 10)], ", ")
+		}
+	}
+	return run, nil
 }
 
 // settle waits until the server has thrown away what opening connections has left behind: its collector runs when it has worked, so it is

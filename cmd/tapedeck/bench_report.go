@@ -51,6 +51,7 @@ type fanoutRun struct {
 	Tried               []searchStep     `json:"tried,omitempty"`
 
 	expected float64 // deliveries a second
+	silent   string  // what was subscribed to at a server that runs, when nothing of it came
 }
 
 // latency is a distribution in ms.
@@ -143,6 +144,8 @@ func (r *fanoutRun) wrong() error {
 		return fmt.Errorf("%s: %d ticks were lost and %d came twice or out of order", r.Server, r.Losses, r.OrderErrors)
 	case r.ConnectionsLost > 0:
 		return fmt.Errorf("%s: %d connections were lost: %s", r.Server, r.ConnectionsLost, r.LostReason)
+	case r.silent != "":
+		return fmt.Errorf("%s: not one tick of %s came: does that server have them (--symbols), and do they trade?", r.Server, r.silent)
 	}
 	return nil
 }

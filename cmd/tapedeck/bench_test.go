@@ -106,6 +106,14 @@ func TestBenchURL(t *testing.T) {
 	if r.Runs[0].ServerCPU == nil {
 		t.Error("what the server uses was not read from its metrics")
 	}
+	var stderr bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), program(t), "bench", "fanout", "--url", p.url, "--clients", "2", "--duration", "300ms", "--warmup", "0s",
+		"--symbols", "NOPE", "--subscribe", "one")
+	cmd.Stderr = &stderr
+	var exit *exec.ExitError
+	if err := cmd.Run(); !errors.As(err, &exit) || exit.ExitCode() != exitFailed || !strings.Contains(stderr.String(), "not one tick of NOPE came") {
+		t.Errorf("of a symbol that is not there: got %v, %s", err, stderr.String())
+	}
 }
 
 func TestBenchIngest(t *testing.T) {
@@ -148,6 +156,7 @@ func TestBenchVerdict(t *testing.T) {
 		{fanoutRun{Server: "a", Losses: 3}, "3 ticks were lost"},
 		{fanoutRun{Server: "a", OrderErrors: 4}, "4 came twice"},
 		{fanoutRun{Server: "a", ConnectionsLost: 5, LostReason: "why"}, "5 connections were lost: why"},
+		{fanoutRun{Server: "a", silent: "NOPE"}, "not one tick of NOPE came"},
 	} {
 		err := (&fanoutReport{Runs: []fanoutRun{{}, test.run}}).verdict()
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {

@@ -52,9 +52,11 @@ func (t Time) String() string { return string(t.AppendRFC3339(make([]byte, 0, 30
 // AppendRFC3339 appends t in RFC 3339, UTC, with as many of the nine fractional digits as it needs
 // ("2026-11-23T14:30:00.25Z"), the form of time.RFC3339Nano.
 func (t Time) AppendRFC3339(dst []byte) []byte {
-	day := t.Floor(24 * Hour)
-	rest := t - day
-	y, m, d := civil(int64(day / (24 * Hour)))
+	day, rest := int64(t/(24*Hour)), t%(24*Hour)
+	if rest < 0 { // not by Floor, which the first hours that there are have no room for
+		day, rest = day-1, rest+24*Hour
+	}
+	y, m, d := civil(day)
 	if y < 0 || y > 9999 {
 		return t.Std().AppendFormat(dst, time.RFC3339Nano)
 	}
