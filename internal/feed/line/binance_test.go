@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tapedeck/internal/market"
+	"tapedeck/internal/tape/tapetest"
 	"tapedeck/internal/venue"
 	"tapedeck/internal/venue/binance"
 	"tapedeck/internal/venue/venuetest"
@@ -33,4 +34,41 @@ func TestBinanceAggregatedLosesNothing(t *testing.T) {
 	l := binanceLab(true)
 	l.faults = []venuetest.Fault{venuetest.Cut, venuetest.Drop, venuetest.LimitREST, venuetest.Shutdown, venuetest.Mute}
 	chaos(t, l)
+}
+
+// TestBinanceChangesConnectionsWithoutAHole goes through several ends of a connection that are known before, by age and by
+// announcement, while the venue trades on: no gap, not even one that was filled, and nothing twice.
+func TestBinanceChangesConnectionsWithoutAHole(t *testing.T) {
+	t.Parallel()
+	l := binanceLab(false)
+	l.traits = func(tr *venue.Traits) {
+		tr.Pace = 170 * time.Millisecond
+		tr.Lifetime = 2 * time.Second
+		tr.Reorder = time.Second // Both connections bring the same trades; on a busy machine one is late.
+	}
+	s := venuetest.Start(t, l.profile, venuetest.Options{Grace: 10 * time.Second})
+	b := run(t, l, s, &tapetest.Memory{})
+	b.flowing()
+	for range 2 {
+		before := len(s.Connects())
+		b.until("another connection has taken over", func() bool {
+			s.Trade("BTCUSDT")
+			return len(s.Connects()) > before && len(s.Conns()) == 1
+		})
+	}
+	before := len(s.Connects())
+	s.Inject(venuetest.Shutdown, nil)
+	b.until("the announced end was heeded", func() bool {
+		s.Trade("BTCUSDT")
+		return len(s.Connects()) > before && len(s.Conns()) == 1
+	})
+	b.flowing()
+	b.caughtUp()
+	if err := b.end(); err != nil {
+		t.Errorf("the feed ended with %v", err)
+	}
+	b.check()
+	if len(b.gaps) > 0 {
+		t.Errorf("there are gaps: %s", describe(b.gaps))
+	}
 }
