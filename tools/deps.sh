@@ -2,7 +2,7 @@
 # Brings what `make test` needs beside Go, on a bare Debian machine too.
 #
 #   tools/deps.sh go     what the Go tests use: a C compiler (race detector), tools that make and cut off
-#                        a test disk, sqlite3 (the store is read as a user would read it)
+#                        a test disk, sqlite3 (the store is read as a user would read it), redis-server (a broker)
 #   tools/deps.sh web    Node.js, npm and Chromium
 #
 # What is missing is installed with apt-get when we may (root, or sudo without a password). Otherwise it is
@@ -82,6 +82,7 @@ go)
     need xfs_io xfsprogs
     need losetup mount
     need sqlite3 sqlite3
+    need redis-server redis-server
   fi
   install_missing
   ;;

@@ -28,7 +28,7 @@ var floors = [][]string{
 		"internal/tape/...", "internal/archive/...", "internal/candle", "internal/columnar", "internal/layout", "internal/venue/...",
 		"internal/websocket",
 	},
-	{"internal/broker"},
+	{"internal/broker/..."},
 	{
 		"internal/feed/...", "internal/store", "internal/alert", "internal/gateway", "internal/replay",
 		"internal/natstape", "internal/auth", "internal/load", "internal/publish",
