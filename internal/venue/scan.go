@@ -153,7 +153,14 @@ func (s *Scanner) fail(problem string) {
 	}
 }
 
+// space passes white space, of which venues send none.
 func (s *Scanner) space() {
+	if s.i < len(s.b) && s.b[s.i] <= ' ' {
+		s.spaces()
+	}
+}
+
+func (s *Scanner) spaces() {
 	for s.i < len(s.b) {
 		switch s.b[s.i] {
 		case ' ', '\t', '\n', '\r':
@@ -228,21 +235,27 @@ func (s *Scanner) text() Value {
 		return nil
 	}
 	begin := s.i
-	for s.i++; s.i < len(s.b); s.i++ {
-		switch c := s.b[s.i]; {
+	b, i := s.b, s.i+1
+	for i < len(b) {
+		switch c := b[i]; {
 		case c == '"':
-			s.i++
-			return s.b[begin:s.i:s.i]
+			s.i = i + 1
+			return b[begin:s.i:s.i]
 		case c == '\\':
-			if !s.escape() {
+			if s.i = i; !s.escape() {
 				s.fail("no such escape")
 				return nil
 			}
+			i = s.i + 1
 		case c < ' ':
+			s.i = i
 			s.fail("a control character in a string")
 			return nil
+		default:
+			i++
 		}
 	}
+	s.i = i
 	s.fail("a string does not end")
 	return nil
 }
@@ -296,11 +309,13 @@ func (s *Scanner) number() {
 }
 
 func (s *Scanner) digits() bool {
-	begin := s.i
-	for s.i < len(s.b) && s.b[s.i]-'0' <= 9 {
-		s.i++
+	b, i := s.b, s.i
+	for i < len(b) && b[i]-'0' <= 9 {
+		i++
 	}
-	return s.i > begin
+	found := i > s.i
+	s.i = i
+	return found
 }
 
 // hex returns the value of a hexadecimal digit, or -1.
