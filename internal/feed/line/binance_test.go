@@ -46,6 +46,7 @@ func TestBinanceChangesConnectionsWithoutAHole(t *testing.T) {
 		tr.Lifetime = 2 * time.Second
 		tr.Reorder = time.Second // Both connections bring the same trades; on a busy machine one is late.
 	}
+	l.waits = func(w *timings) { w.stall, w.ready = time.Minute, 10*time.Second }
 	s := venuetest.Start(t, l.profile, venuetest.Options{Grace: 10 * time.Second})
 	b := run(t, l, s, &tapetest.Memory{})
 	b.flowing()

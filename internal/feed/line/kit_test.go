@@ -25,6 +25,7 @@ type lab struct {
 	symbols map[string]market.Symbol // by the names of the stream
 
 	traits func(*venue.Traits) // after they have been made fast
+	waits  func(*timings)      // likewise
 	lossy  bool                // the venue has no history: what was missed is a gap
 	faults []venuetest.Fault   // nil: all
 }
@@ -98,11 +99,14 @@ func run(t *testing.T, l lab, server *venuetest.Server, tp *tapetest.Memory) *be
 	if err != nil {
 		t.Fatal(err)
 	}
-	shared := &bucket{}
+	shared, waits := &bucket{}, fastTimings()
+	if l.waits != nil {
+		l.waits(&waits)
+	}
 	b.runner, err = feed.NewRunner(feed.RunnerOptions{
 		URL: u, Writer: w, Log: slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Open: func(_ *feed.URL, start feed.Start) (feed.Source, error) {
-			return newSource(v, venue.Trades|venue.Quotes, l.names, start, shared, fastTimings()), nil
+			return newSource(v, venue.Trades|venue.Quotes, l.names, start, shared, waits), nil
 		},
 	})
 	if err != nil {

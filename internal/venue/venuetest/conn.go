@@ -155,7 +155,10 @@ func (c *Conn) quote(q *Quote) {
 	wanted := c.symbols[q.Symbol] && !c.muted[q.Symbol]
 	c.mu.Unlock()
 	if wanted && c.s.profile.Quote != nil {
-		c.Send(c.s.profile.Quote(c, q))
+		c.call.Lock()
+		msg := c.s.profile.Quote(c, q)
+		c.call.Unlock()
+		c.Send(msg)
 	}
 }
 
@@ -175,7 +178,9 @@ func (c *Conn) trade(t *Trade) {
 	if !wanted || c.s.profile.Trade == nil {
 		return
 	}
+	c.call.Lock()
 	msg := c.s.profile.Trade(c, t)
+	c.call.Unlock()
 	switch fault {
 	case Drop:
 	case Duplicate:

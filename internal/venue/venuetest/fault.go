@@ -158,7 +158,10 @@ func (c *Conn) again(rng *rand.Rand) {
 	for _, symbol := range c.Subscribed() {
 		if list := c.s.Trades(symbol); len(list) > 0 && c.s.profile.Trade != nil {
 			back := min(50, len(list))
-			c.Send(c.s.profile.Trade(c, &list[len(list)-1-rng.IntN(back)]))
+			c.call.Lock()
+			msg := c.s.profile.Trade(c, &list[len(list)-1-rng.IntN(back)])
+			c.call.Unlock()
+			c.Send(msg)
 		}
 	}
 }
