@@ -52,10 +52,10 @@ func TestSymbolSearch(t *testing.T) {
 		Resting             bool
 	}
 	for query, want := range map[string][]string{
-		"?query=btc":             {"COINBASE:BTC-USD coinbase unknown true 4 0.00001 0.00000001 false", "COINBASE:WBTC-USD coinbase unknown false 0 null null true"},
-		"?query=eth/usd":         {"COINBASE:ETH-USD coinbase unknown false 2 0.0100 0.001 false"},
-		"?query=btc&limit=1":     {"COINBASE:BTC-USD coinbase unknown true 4 0.00001 0.00000001 false"},
-		"?query=nothing":         nil,
+		"?query=btc":               {"COINBASE:BTC-USD coinbase unknown true 4 0.00001 0.00000001 false", "COINBASE:WBTC-USD coinbase unknown false 0 null null true"},
+		"?query=eth/usd":           {"COINBASE:ETH-USD coinbase unknown false 2 0.0100 0.001 false"},
+		"?query=btc&limit=1":       {"COINBASE:BTC-USD coinbase unknown true 4 0.00001 0.00000001 false"},
+		"?query=nothing":           nil,
 		"?query=eth&at=2024-01-02": nil, // what venues list is of now
 	} {
 		code, _, body := b.get("/v1/symbols" + query)

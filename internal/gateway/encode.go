@@ -216,6 +216,9 @@ func appendAlert(dst []byte, d dialect, e *market.Entry) []byte {
 	dst = appendTime(append(dst, `,"t":`...), e.Event)
 	dst = strconv.AppendUint(append(dst, `,"seq":`...), e.Seq, 10)
 	dst = appendString(append(dst, `,"msg":`...), e.Text)
+	if e.Ref != "" {
+		dst = appendString(append(dst, `,"id":`...), e.Ref)
+	}
 	return append(dst, '}')
 }
 

@@ -133,6 +133,7 @@ func listingSchemas(s object) {
 	})
 	s["State"] = oneOf("live", "stale", "down", "closed", "halted", "unknown")
 	feedSchemas(s)
+	alertSchemas(s)
 	s["ImportFile"] = members("id name rows", object{
 		"id": text("SHA-256 of the file and of what decides its rows, in hex."), "name": text("Of the file."), "rows": whole0("Rows of the file, 0 when not known."),
 	})

@@ -69,7 +69,7 @@ func serverMessages() []wireMessage {
 			"reason": text("Why."),
 		}), object{"T": "gap", "S": "*", "feed": "sim", "from": when, "to": "2026-11-23T14:30:05Z", "filled": false, "reason": "disconnected"}},
 		{"alert", "A rule fired.", typed("alert", "S p t seq msg", object{
-			"S": text("Symbol."), "p": number("Price."), "t": moment0("Time of the trade."), "seq": whole0("Number of the trade."), "msg": text("What fired."),
+			"S": text("Symbol."), "p": number("Price."), "t": moment0("Time of the trade."), "seq": whole0("Number of the trade."), "msg": text("What fired."), "id": text("Of the alert: the same wherever it is told."),
 		}), object{"T": "alert", "S": "SIM:AAPL", "p": 187.42, "t": when, "seq": 1042, "msg": "2.13% move!"}},
 		{"clock", "How the clock of the time machine stands: at each change, and at least four times a second while it plays.", typed("clock", "t speed live playing", object{
 			"t": moment0("The moment that is shown."), "speed": pace, "live": truth("The session is told the present."), "playing": truth("The clock goes."),

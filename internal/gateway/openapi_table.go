@@ -43,7 +43,7 @@ func jsonOf(schema string) content { return content{media: "application/json", s
 
 // groups are those of the operations, in the order in which they are shown.
 func groups() []string {
-	return []string{"History", "Newest", "Symbols and feeds", "Streams", "Charts", "Imports", "Health", "Documents"}
+	return []string{"History", "Newest", "Symbols and feeds", "Streams", "Alerts", "Charts", "Imports", "Health", "Documents"}
 }
 
 func groupDetail(name string) string {
@@ -56,6 +56,8 @@ func groupDetail(name string) string {
 		return "What there is, where it comes from, and what is known of which time."
 	case "Streams":
 		return "Ticks as they happen, and the past as it happened."
+	case "Alerts":
+		return "Rules that watch the tape, and what they fired."
 	case "Charts":
 		return "TradingView's Universal Data Feed. Errors have status 200 there, and parameters that are not known are passed over."
 	case "Imports":
@@ -349,5 +351,6 @@ func (g *Gateway) operations() []operation {
 	}
 	ops = append(ops, g.dataOperations()...)
 	ops = append(ops, streamOperations()...)
+	ops = append(ops, alertOperations()...)
 	return append(ops, udfOperations()...)
 }

@@ -35,6 +35,7 @@ func allRoutes(t *testing.T) *bench {
 	m.Put("sim", market.Gap{Symbol: "SIM:AAPL", From: t0 + 5*market.Second, To: t0 + 20*market.Second, Reason: "disconnected"}.Entry())
 	return serve(t, m, func(o *Options) {
 		o.Imports = noImports{}
+		o.Alerts = oneRule{}
 		o.Gatherer = prometheus.NewRegistry()
 		o.Feeds = twoFeeds
 	})
@@ -85,7 +86,7 @@ func TestEveryParameterIsDescribed(t *testing.T) {
 				want = append(want, o.params[j].name)
 			}
 		}
-		path := strings.NewReplacer("{symbol}", "SIM:AAPL", "{id}", "ab").Replace(o.path)
+		path := strings.NewReplacer("{symbol}", "SIM:AAPL", "{id}", "ab", "{n}", "1").Replace(o.path)
 		headers := []string{"Upgrade", "websocket", "Content-Type", RecordType}
 		code, _, body := b.do(o.verb(), path+"?nosuchthing=1", headers...)
 		var p struct{ Detail, Parameter string }
@@ -169,6 +170,9 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"/v1/feeds", "", ""},
 		{"/v1/coverage", "?symbol=AAPL&from=2026-11-23T14:30:00Z&to=2026-11-23T14:35:00Z&limit=1", ""},
 		{"/v1/coverage", "?symbol=AAPL", ""},
+		{"/v1/alerts", "", ""},
+		{"/v1/alerts/up", "", "/v1/alerts/{id}"},
+		{"/v1/alerts/history", "?symbol=AAPL&limit=1", ""},
 		{"/v1/receipt", "?symbol=AAPL&timeframe=1Min&t=2026-11-23T14:30:10Z", ""},
 		{"/v2/stocks/trades", "?symbols=AAPL,BTC/USD&limit=3", ""},
 		{"/v2/stocks/quotes", "?symbols=AAPL", ""},

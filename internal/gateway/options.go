@@ -86,6 +86,8 @@ type Options struct {
 	Imports      Imports
 	ImportSecret string
 
+	Alerts Alerts // rules and what they fired; nil when there are none
+
 	UI         fs.FS // the built page; nil to serve none
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer // nil to register no metrics

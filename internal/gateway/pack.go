@@ -326,6 +326,9 @@ func (p *packer) alert(e *market.Entry) {
 	p.time("t", e.Event)
 	p.uint("seq", e.Seq)
 	p.text("msg", e.Text)
+	if e.Ref != "" {
+		p.text("id", e.Ref)
+	}
 }
 
 func (p *packer) reason(text string) {

@@ -34,6 +34,7 @@ func (g *Gateway) routes() *routes {
 	g.stream(mux, "/ws/prices", prices)
 	g.udf(mux)
 	g.imports(mux)
+	g.alerts(mux)
 	g.describe(mux)
 	if g.opt.Gatherer != nil {
 		metrics := promhttp.HandlerFor(g.opt.Gatherer, promhttp.HandlerOpts{})

@@ -15,15 +15,17 @@ import (
 
 // Config is what an operator can choose. The zero value is not useful: start from Defaults.
 type Config struct {
-	Listen       string   // address of the HTTP server; loopback unless InsecureHTTP
-	Data         string   // folder of the tape and the store
-	Feeds        []string // one URL a feed
-	Publish      []string // one URL a broker that ticks are sent to
-	Roles        []string // which parts run: feed, record, alert, gateway
-	PublicURL    string   // where browsers reach the server when a proxy is in front of it, with its path prefix
-	Hosts        []string // further names that the Host header may have
-	Origins      []string // web pages of other origins that may read and open streams
-	InsecureHTTP bool     // listen on other addresses than loopback, without TLS
+	Listen          string   // address of the HTTP server; loopback unless InsecureHTTP
+	Data            string   // folder of the tape and the store
+	Feeds           []string // one URL a feed
+	Publish         []string // one URL a broker that ticks are sent to
+	WebhookSecret   string   // file of the secret that signs what webhooks get
+	WebhookNetworks []string // networks that are not public and may be posted to
+	Roles           []string // which parts run: feed, record, alert, gateway
+	PublicURL       string   // where browsers reach the server when a proxy is in front of it, with its path prefix
+	Hosts           []string // further names that the Host header may have
+	Origins         []string // web pages of other origins that may read and open streams
+	InsecureHTTP    bool     // listen on other addresses than loopback, without TLS
 
 	LogLevel  string // debug, info, warn, error
 	LogFormat string // text, json

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"tapedeck/internal/alert"
 	"tapedeck/internal/candle"
 	"tapedeck/internal/feed"
 	"tapedeck/internal/feed/poll"
@@ -108,6 +109,7 @@ type node struct {
 	store    *store.Store
 	recorder *store.Recorder
 	archiver *store.Archiver
+	alerts   *alert.Engine
 	gateway  *gateway.Gateway
 	runners  []*feed.Runner
 	importer *importer
@@ -188,6 +190,11 @@ func (n *node) open(ctx context.Context) (err error) {
 	if err := n.openFeeds(ctx); err != nil {
 		return err
 	}
+	if c.Has(RoleAlert) {
+		if err := n.openAlerts(ctx); err != nil {
+			return err
+		}
+	}
 	if c.Has(RoleGateway) {
 		return n.openGateway()
 	}
@@ -244,9 +251,13 @@ func (n *node) openGateway() (err error) {
 		return err
 	}
 	n.secret = secret
+	var alerts gateway.Alerts
+	if n.alerts != nil {
+		alerts = ruleBook{n.alerts}
+	}
 	n.gateway, err = gateway.New(gateway.Options{
 		Tape: n.tape, History: n.store, Feeds: n.feedInfos, Wishes: n.wishesFor(), Catalogue: catalogue(n.runners), Health: n.parts, Calendars: n.calendars, Rules: n.rules,
-		Imports: n.importer, ImportSecret: n.secret, UI: ui, Logger: n.log.With("part", "gateway"), Registerer: n.metrics, Gatherer: n.metrics,
+		Imports: n.importer, ImportSecret: n.secret, Alerts: alerts, UI: ui, Logger: n.log.With("part", "gateway"), Registerer: n.metrics, Gatherer: n.metrics,
 		PublicURL: c.PublicURL, Hosts: c.Hosts, Origins: c.Origins, Version: n.opts.Version, Drain: c.DrainTimeout / 5,
 		Uncompressed: !c.Compression, AuthDeadline: c.AuthDeadline,
 		Limits: gateway.Limits{
@@ -270,6 +281,9 @@ func (n *node) run(ctx context.Context, listener net.Listener) error {
 	if n.recorder != nil {
 		readers.run("record", failed, n.recorder.Run)
 		readers.run("archive", failed, n.archiver.Run)
+	}
+	if n.alerts != nil {
+		readers.run("alert", failed, n.alerts.Run)
 	}
 	if n.gateway != nil {
 		httpd.run("gateway", failed, n.gateway.Run)
@@ -382,6 +396,9 @@ func (n *node) close() error {
 	var errs []error
 	if n.importer != nil {
 		n.importer.close()
+	}
+	if n.alerts != nil {
+		errs = append(errs, n.alerts.Close())
 	}
 	if n.store != nil {
 		errs = append(errs, n.store.Close())

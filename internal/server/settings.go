@@ -33,6 +33,8 @@ func settings() []setting {
 		list("feeds", "sources of ticks, one URL each", func(c *Config) *[]string { return &c.Feeds }, oneFeed),
 		list("publish", "brokers that ticks on the tape are sent to, one URL each", func(c *Config) *[]string { return &c.Publish }, oneFeed),
 		list("roles", "parts that run: feed, record, alert, gateway", func(c *Config) *[]string { return &c.Roles }, parseList),
+		text("alerts.webhook_secret_file", "file of the secret that signs what alerts post to webhooks", func(c *Config) *string { return &c.WebhookSecret }),
+		list("alerts.webhook_networks", "networks that are not public and may be posted to all the same, such as 192.168.1.0/24", func(c *Config) *[]string { return &c.WebhookNetworks }, parseList),
 		text("public_url", "where browsers reach a proxy in front of the server", func(c *Config) *string { return &c.PublicURL }),
 		list("hosts", "further names that the Host header may have", func(c *Config) *[]string { return &c.Hosts }, parseList),
 		list("origins", "further origins whose pages may read and open streams, such as https://charts.example.org", func(c *Config) *[]string { return &c.Origins }, parseList),
