@@ -1,6 +1,7 @@
 package line
 
 import (
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -30,10 +31,23 @@ func binanceLab(aggregated bool) lab {
 
 func TestBinanceLosesNothing(t *testing.T) { chaos(t, binanceLab(false)) }
 
-func TestBinanceAggregatedLosesNothing(t *testing.T) {
-	l := binanceLab(true)
-	l.faults = []venuetest.Fault{venuetest.Cut, venuetest.Drop, venuetest.LimitREST, venuetest.Shutdown, venuetest.Mute}
-	chaos(t, l)
+// TestBinanceAggregatedTrades fills a hole of aggregated trades with aggregated trades.
+func TestBinanceAggregatedTrades(t *testing.T) {
+	t.Parallel()
+	b := start(t, binanceLab(true))
+	b.flowing()
+	for _, fault := range []venuetest.Fault{venuetest.Drop, venuetest.Cut, venuetest.LimitREST, venuetest.Drop} {
+		b.server.Inject(fault, rand.New(rand.NewPCG(1, 2)))
+		for range 20 {
+			b.server.Trade("BTCUSDT")
+		}
+		b.flowing()
+		b.caughtUp()
+	}
+	if err := b.end(); err != nil {
+		t.Errorf("the feed ended with %v", err)
+	}
+	b.check()
 }
 
 // TestBinanceChangesConnectionsWithoutAHole goes through several ends of a connection that are known before, by age and by

@@ -28,6 +28,7 @@ type lab struct {
 	waits  func(*timings)      // likewise
 	lossy  bool                // the venue has no history: what was missed is a gap
 	faults []venuetest.Fault   // nil: all
+	wishes *feed.Wishes
 }
 
 // fast is a venue that is in a hurry.
@@ -104,7 +105,7 @@ func run(t *testing.T, l lab, server *venuetest.Server, tp *tapetest.Memory) *be
 		l.waits(&waits)
 	}
 	b.runner, err = feed.NewRunner(feed.RunnerOptions{
-		URL: u, Writer: w, Log: slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		URL: u, Writer: w, Wishes: l.wishes, Log: slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Open: func(_ *feed.URL, start feed.Start) (feed.Source, error) {
 			return newSource(v, venue.Trades|venue.Quotes, l.names, start, shared, waits), nil
 		},

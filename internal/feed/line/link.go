@@ -415,9 +415,9 @@ func (l *link) send(ctx context.Context) error {
 // keep watches the connection: that it is not dead, what the venue has not acknowledged, how old it is.
 func (l *link) keep(ctx context.Context) error {
 	beat := l.s.traits.Heartbeat
-	every := time.Second
+	every := 250 * time.Millisecond
 	if beat > 0 {
-		every = min(every, max(beat/4, time.Millisecond))
+		every = min(every, max(beat/8, time.Millisecond))
 	}
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -430,7 +430,7 @@ func (l *link) keep(ctx context.Context) error {
 		case <-ticker.C:
 		}
 		at := time.Now()
-		if silent := at.Sub(time.Unix(0, l.heard.Load())); beat > 0 && silent > 2*beat {
+		if silent := at.Sub(time.Unix(0, l.heard.Load())); beat > 0 && silent > 2*beat-every {
 			return fmt.Errorf("%w for %s", errSilent, silent.Round(time.Millisecond))
 		}
 		if life > 0 && at.Sub(l.opened) >= life {
@@ -439,7 +439,7 @@ func (l *link) keep(ctx context.Context) error {
 		if err := l.expire(ctx, at); err != nil {
 			return err
 		}
-		if at.Sub(second) < min(time.Second, 4*every) {
+		if at.Sub(second) < min(time.Second, 8*every) {
 			continue
 		}
 		second = at
