@@ -153,6 +153,9 @@ type Request struct {
 	URL    string
 	Header http.Header
 	Cursor any // of the protocol's own, for the page that follows
+
+	// Hold is how long nothing is to be asked of the venue before this: it says that its limit is near. Usually 0.
+	Hold time.Duration
 }
 
 // Reply is the answer to a Request.

@@ -65,6 +65,9 @@ func newClient() *http.Client {
 
 // get asks once, when it is time to. Errors don't tell the address, which may hold a key.
 func (r *rest) get(ctx context.Context, asked *venue.Request) (*venue.Reply, error) {
+	if asked.Hold > 0 {
+		r.bucket.hold(asked.Hold)
+	}
 	if err := r.bucket.wait(ctx, r.every); err != nil {
 		return nil, context.Cause(ctx)
 	}

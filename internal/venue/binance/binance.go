@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,6 +35,7 @@ type Venue struct {
 	rest       string
 	key        string
 	aggregated bool
+	weight     uint64 // of requests in a minute, after which there is a pause
 }
 
 var _ venue.Venue = (*Venue)(nil)
@@ -66,6 +68,10 @@ func New(o Options) (*Venue, error) {
 		u.RawQuery = q.Encode()
 	}
 	v.stream = u.String()
+	v.weight = 4800 // of 6,000
+	if of(host, "binance.us") {
+		v.weight = 960 // of 1,200
+	}
 	if v.rest == "" {
 		v.rest = restOf(u)
 	}
@@ -183,6 +189,16 @@ func (v *Venue) get(path string, query url.Values, cursor any) *venue.Request {
 		address += "?" + query.Encode()
 	}
 	return &venue.Request{URL: address, Header: h, Cursor: cursor}
+}
+
+// hold returns how long to wait before the next request: the venue says how much of the minute's weight is used, by all who share
+// our address.
+func (v *Venue) hold(got *venue.Reply) time.Duration {
+	used, err := strconv.ParseUint(got.Header.Get("X-Mbx-Used-Weight-1m"), 10, 64)
+	if err != nil || used < v.weight {
+		return 0
+	}
+	return 15 * time.Second // The count begins anew at the full minute.
 }
 
 // check returns the error that an answer of the REST API is, nil when it is none. A body of an error is

@@ -88,7 +88,9 @@ func (hs *history) Page(h *venue.Hole, asked *venue.Request, got *venue.Reply, d
 	case from == at.from: // It goes round in circles.
 		return dst, nil, false, nil
 	}
-	return dst, hs.ask(h, from, at.open), false, nil
+	next = hs.ask(h, from, at.open)
+	next.Hold = (*Venue)(hs).hold(got)
+	return dst, next, false, nil
 }
 
 // found reads the aggregated trade that follows a time, and asks for the page that begins with it, or with its first single

@@ -190,6 +190,19 @@ func TestErrorsOfREST(t *testing.T) {
 	}
 }
 
+// TestRestsBeforeTheLimit goes slower when the minute's weight is nearly used.
+func TestRestsBeforeTheLimit(t *testing.T) {
+	for used, want := range map[string]bool{"": false, "x": false, "25": false, "4799": false, "4800": true, "5999": true} {
+		hs, h := hole(t, false)
+		reply := rows(11, 1010)
+		reply.Header = http.Header{}
+		reply.Header.Set("X-MBX-USED-WEIGHT-1M", used)
+		if _, next, _, err := hs.Page(h, hs.First(h), reply, nil); err != nil || (next.Hold > 0) != want {
+			t.Errorf("%q used: %v, %v", used, next, err)
+		}
+	}
+}
+
 const listed = `{"timezone":"UTC","symbols":[
 	{"symbol":"BTCUSDT","status":"TRADING","baseAsset":"BTC","quoteAsset":"USDT","filters":[
 		{"filterType":"PRICE_FILTER","minPrice":"0.01000000","maxPrice":"1000000.00000000","tickSize":"0.01000000"},
