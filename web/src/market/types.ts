@@ -70,20 +70,75 @@ export interface SymbolInfo {
   readonly previousClose: Decimal | null;
 }
 
-/** A source of ticks and how it does. */
+/** How long a stage took in the last minute, in seconds. */
+export interface Delays {
+  /** The number of messages measured. */
+  readonly count: number;
+  /** What half of them took at most. */
+  readonly p50: number;
+  /** What 99 of 100 took at most. */
+  readonly p99: number;
+  /** By powers of two; each begins where the one before it ends. */
+  readonly buckets: readonly { readonly to: number; readonly n: number }[];
+}
+
+/** A gap of a feed, and what became of it. */
+export interface FeedGap {
+  /** `*` when it concerns all symbols of the feed. */
+  readonly symbol: string;
+  readonly from: Instant | null;
+  readonly to: Instant | null;
+  readonly reason: string;
+  readonly filled: boolean;
+  /** Ticks that were fetched for it. */
+  readonly ticks: number;
+}
+
+/** A source of ticks and how it does. Parts that the server did not say are null, zero or empty. */
 export interface FeedInfo {
   readonly name: string;
+  /** Without secrets. */
   readonly url: string;
   readonly state: string;
+  readonly since: Instant | null;
   readonly error: string;
   /** Ticks a second. */
   readonly rate: number;
   /** Seconds from the venue's time to ours; null when unknown. */
   readonly latency: number | null;
   readonly lastTick: Instant | null;
+  /** Seconds since the last tick, by the server's clock. */
+  readonly age: number | null;
   readonly symbols: number;
   /** `SIM` for a simulated market, else empty or the operator's own word. */
   readonly label: string;
+  readonly venue: string;
+  /** The symbols that it brings; of very many not all. */
+  readonly carried: readonly string[];
+  readonly connections: number;
+  readonly reconnects: number;
+  /** Seconds that the venue's clock is ahead of the server's. */
+  readonly clockOffset: number | null;
+  /** From the venue's time to the server. */
+  readonly received: Delays | null;
+  /** From there to the tape. */
+  readonly taped: Delays | null;
+  readonly gapsFilled: number;
+  readonly gapsUnfilled: number;
+  /** Ticks that were fetched after the fact. */
+  readonly backfilled: number;
+  readonly duplicates: number;
+  /** What could not be used, by reason. */
+  readonly dropped: readonly { readonly reason: string; readonly n: number }[];
+  readonly refused: readonly { readonly symbol: string; readonly reason: string }[];
+  /** The newest first. */
+  readonly gaps: readonly FeedGap[];
+}
+
+/** All feeds, and how long ticks take from the tape to those who listen. */
+export interface FeedList {
+  readonly feeds: readonly FeedInfo[];
+  readonly sent: Delays | null;
 }
 
 /** What is known of a second: we were there, or how else we know, or that we do not. */

@@ -1,7 +1,7 @@
 import type { Decimal } from '../market/decimal.ts';
 import type { Exact, ExactObject } from '../market/exact.ts';
 import type { Instant } from '../market/instant.ts';
-import type { Bar, FeedInfo, SymbolInfo, Trade } from '../market/types.ts';
+import type { Bar, SymbolInfo, Trade } from '../market/types.ts';
 import * as f from './fields.ts';
 import { bar, flowState, trade } from './wire.ts';
 
@@ -22,11 +22,6 @@ export interface PricePoint {
 /** Reads the answer of `v1/symbols`. This and its like throw `DecodeError` when it is something else. */
 export function readSymbols(value: Exact): SymbolInfo[] {
   return f.asArray(f.asObject(value, 'symbols')['symbols'], 'symbols').map(symbol);
-}
-
-/** Reads the answer of `v1/feeds`. */
-export function readFeeds(value: Exact): FeedInfo[] {
-  return f.asArray(f.asObject(value, 'feeds')['feeds'], 'feeds').map(feed);
 }
 
 /** Reads the answer of `v2/stocks/{symbol}/bars`. */
@@ -73,21 +68,6 @@ function symbol(value: Exact): SymbolInfo {
     quote: part(o['quote'], (q) => ({ bid: f.price(q, 'bp'), ask: f.price(q, 'ap') })),
     dayOpen: part(o['day'], (d) => f.price(d, 'o')),
     previousClose: f.priceOrNull(o, 'prevClose'),
-  };
-}
-
-function feed(value: Exact): FeedInfo {
-  const o = f.asObject(value, 'feed');
-  return {
-    name: f.text(o, 'name'),
-    url: f.textOr(o, 'url', ''),
-    state: f.textOr(o, 'state', 'unknown'),
-    error: f.textOr(o, 'error', ''),
-    rate: f.numberOrNull(o, 'rate') ?? 0,
-    latency: f.numberOrNull(o, 'latency'),
-    lastTick: f.timeOrNull(o, 'lastTick'),
-    symbols: f.countOr(o, 'symbols', 0),
-    label: f.textOr(o, 'label', ''),
   };
 }
 

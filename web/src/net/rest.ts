@@ -5,9 +5,10 @@ import { rfc3339, writeInstant } from '../market/instant.ts';
 import type { Stretch } from '../market/clock.ts';
 import type { Interval } from '../market/interval.ts';
 import { day } from '../market/interval.ts';
-import type { Covered, FeedInfo, Receipt, SymbolInfo, Trade } from '../market/types.ts';
+import type { Covered, FeedList, Receipt, SymbolInfo, Trade } from '../market/types.ts';
 import type { BarPage, PricePoint } from './answers.ts';
-import { readBars, readFeeds, readHistory, readSymbols, readTrades } from './answers.ts';
+import { readBars, readHistory, readSymbols, readTrades } from './answers.ts';
+import { readFeeds } from './feeds.ts';
 import { readCoverage, readReceipt } from './ledger.ts';
 import * as f from './fields.ts';
 import type { Server } from './urls.ts';
@@ -54,8 +55,8 @@ export class Rest {
     return { value: readSymbols(value), cursor };
   }
 
-  /** All feeds. */
-  async feeds(signal?: AbortSignal): Promise<FeedInfo[]> {
+  /** All feeds, and how they do. */
+  async feeds(signal?: AbortSignal): Promise<FeedList> {
     const { value } = await this.get(this.server.rest('v1/feeds'), signal);
     return readFeeds(value);
   }

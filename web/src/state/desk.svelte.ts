@@ -8,12 +8,13 @@ import { tabTitle } from '../market/format.ts';
 import type { Line } from '../net/link.ts';
 import type { Rest } from '../net/rest.ts';
 import type { Server } from '../net/urls.ts';
+import { FeedBoard } from './feeds.svelte.ts';
 import { Frame } from './frame.ts';
 import { LiveLine, livePoints } from './live.svelte.ts';
 import { Coverage, ReceiptView } from './ledger.svelte.ts';
 import { Player } from './player.svelte.ts';
 import { Prefs } from './prefs.svelte.ts';
-import type { Route, View } from './route.ts';
+import type { Page, Route, View } from './route.ts';
 import { nowhere, readRoute, writeRoute } from './route.ts';
 import type { Row } from './row.svelte.ts';
 import { Session } from './session.svelte.ts';
@@ -35,6 +36,7 @@ export class Desk {
   readonly session: Session;
   readonly player: Player;
   readonly coverage: Coverage;
+  readonly board: FeedBoard;
   readonly frame = new Frame();
   readonly style: NumberStyle;
   route = $state.raw<Route>(nowhere);
@@ -61,6 +63,7 @@ export class Desk {
     const { session } = this;
     this.player = new Player({ rest, session, watch, onMove: this.moved });
     this.coverage = new Coverage(rest);
+    this.board = new FeedBoard(rest);
   }
 
   get view(): View {
@@ -109,12 +112,13 @@ export class Desk {
     clearInterval(this.titleTimer);
     this.watch.stop();
     this.coverage.stop();
+    this.board.stop();
     this.session.close();
   }
 
   /** Looks at another symbol. */
   choose(symbol: string): void {
-    this.go({ ...this.route, symbol });
+    this.go({ ...this.route, page: null, symbol });
   }
 
   setInterval(interval: Interval): void {
@@ -125,9 +129,19 @@ export class Desk {
     this.go({ ...this.route, view });
   }
 
+  /** Turns to a page; null is the chart. */
+  turnTo(page: Page | null): void {
+    this.go({ ...this.route, page });
+  }
+
   /** The address of a symbol with all else as it is, for links. */
   linkTo(symbol: string): string {
-    return writeRoute({ ...this.route, symbol });
+    return writeRoute({ ...this.route, page: null, symbol });
+  }
+
+  /** The address of a page; null is the chart. */
+  linkToPage(page: Page | null): string {
+    return writeRoute({ ...this.route, page });
   }
 
   /** Opens the receipt of the bar that opened at `t`, in UTC seconds. */
@@ -236,8 +250,9 @@ export class Desk {
     const { at } = this.player;
     const price =
       row === null ? 'Tapedeck' : tabTitle(row.name, row.price, row.base, row.decimals, this.style);
-    const title =
+    const chart =
       at === null ? price : `Not live ${new TimeLabels(this.prefs.zone).clock(at.s)} · ${price}`;
+    const title = this.route.page === 'feeds' ? 'Feeds · Tapedeck' : chart;
     if (title !== this.title) document.title = title;
     this.title = title;
   };

@@ -8,8 +8,13 @@ import { intervalOf } from '../market/interval.ts';
 /** What the main area shows. */
 export type View = 'candles' | 'line' | 'live';
 
+/** What fills the screen in place of the chart. */
+export type Page = 'feeds';
+
 /** What the address of the page says. Null where it says nothing. */
 export interface Route {
+  /** Null for the chart. */
+  readonly page: Page | null;
   readonly symbol: string | null;
   readonly interval: IntervalId | null;
   readonly view: View | null;
@@ -20,17 +25,25 @@ export interface Route {
 }
 
 /** The address that says nothing: the present, and whatever was looked at last. */
-export const nowhere: Route = { symbol: null, interval: null, view: null, at: null, speed: null };
+export const nowhere: Route = {
+  page: null,
+  symbol: null,
+  interval: null,
+  view: null,
+  at: null,
+  speed: null,
+};
 
 const views: readonly View[] = ['candles', 'line', 'live'];
 
-/** Reads `#symbol=SIM:AAPL&interval=1m&view=line&at=2026-11-23T14:30:00Z&speed=10`. What it does not understand it leaves out. A query says the same. */
+/** Reads `#symbol=SIM:AAPL&interval=1m&view=line&at=2026-11-23T14:30:00Z&speed=10`. `page=feeds` is the page of feeds. What it does not understand it leaves out. A query says the same. */
 export function readRoute(hash: string): Route {
   const params = new URLSearchParams(hash.replace(/^[#?]/, ''));
   const symbol = params.get('symbol')?.trim().toUpperCase() ?? '';
   // An epoch or a time; a plus that was not escaped arrives as a space.
   const at = moment((params.get('at') ?? '').replace(' ', '+'));
   return {
+    page: params.get('page') === 'feeds' ? 'feeds' : null,
     symbol: symbol === '' || symbol.length > 64 ? null : symbol,
     interval: intervalOf(params.get('interval') ?? '')?.id ?? null,
     view: views.find((v) => v === params.get('view')) ?? null,
@@ -42,6 +55,7 @@ export function readRoute(hash: string): Route {
 /** Writes the address; the colon of a symbol stays readable. */
 export function writeRoute(route: Route): string {
   const parts: string[] = [];
+  if (route.page !== null) parts.push(`page=${route.page}`);
   if (route.symbol !== null) {
     parts.push(`symbol=${encodeURIComponent(route.symbol).replaceAll('%3A', ':')}`);
   }

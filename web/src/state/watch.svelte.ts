@@ -230,7 +230,7 @@ export class Watch {
   private async loadFeeds(): Promise<void> {
     if (document.hidden && this.feeds.length > 0) return;
     try {
-      this.feeds = await this.options.rest.feeds();
+      this.feeds = (await this.options.rest.feeds()).feeds;
       this.label();
     } catch {
       // The list of feeds is a comfort; the connection's own state tells of trouble.

@@ -10,6 +10,7 @@ export type Command =
   | { readonly do: 'scroll'; readonly by: number }
   | { readonly do: 'interval'; readonly interval: Interval }
   | { readonly do: 'view'; readonly view: View }
+  | { readonly do: 'feeds' }
   | { readonly do: 'reset' }
   | { readonly do: 'zone' }
   | { readonly do: 'play' }
@@ -51,6 +52,8 @@ export function commandOf({ key, code, alt, shift }: Key): Command | null {
       return { do: 'view', view: 'line' };
     case 'v':
       return { do: 'view', view: 'live' };
+    case 'f':
+      return { do: 'feeds' };
     case 'u':
       return { do: 'zone' };
     case ' ':
@@ -86,6 +89,7 @@ export const sheet: readonly (readonly [keys: readonly string[], what: string])[
   [['c'], 'Candles'],
   [['l'], 'Line'],
   [['v'], 'Live line: the last 50 trades'],
+  [['f'], 'Feeds, and back to the chart'],
   [['Alt', 'R'], 'Reset the chart'],
   [['u'], 'Local time or UTC'],
   [['Space'], 'Pause here; play on from there'],

@@ -1,4 +1,5 @@
 /** Browser tests of the page together with the server that it is built into. */
+import { realFeeds } from './feeds.mjs';
 import { chartOf, equal, liveChart, ok, Server, until } from './harness.mjs';
 import { startProxy } from './proxy.mjs';
 import { realPast } from './realpast.mjs';
@@ -296,6 +297,7 @@ export function realTests(binary) {
       );
     }),
 
+    realFeeds((name, run) => withServer(binary, name, run)),
     ...realPast((name, run) => withServer(binary, name, run), sameBars),
   ];
 }

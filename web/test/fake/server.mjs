@@ -8,6 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { feedsOf } from './feeds.mjs';
 import { coverage, receipt } from './ledger.mjs';
 import { Play } from './play.mjs';
 import { accept } from './socket.mjs';
@@ -243,9 +244,7 @@ class Fake {
       });
       send(`{"symbols":[${rows.join(',')}]}`);
     } else if (path === '/v1/feeds') {
-      send(
-        `{"feeds":[{"name":"sim","url":"sim://","state":"${this.trouble ? 'down' : 'live'}","error":"${this.trouble ?? ''}","rate":20.1,"lastTick":null,"latency":0.0004,"symbols":4,"label":"SIM"}]}`,
-      );
+      send(JSON.stringify(this.feeds ?? feedsOf(this)));
     } else if (bars) {
       const start = Date.parse(url.searchParams.get('start')) / 1000;
       const end = Date.parse(url.searchParams.get('end') ?? '2100-01-01T00:00:00Z') / 1000;

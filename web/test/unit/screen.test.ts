@@ -24,6 +24,7 @@ describe('addresses', () => {
 describe('route', () => {
   it('goes there and back', () => {
     const route = {
+      page: null,
       symbol: 'SIM:AAPL',
       interval: '5m',
       view: 'line',
@@ -33,15 +34,18 @@ describe('route', () => {
     expect(writeRoute(route)).toBe('#symbol=SIM:AAPL&interval=5m&view=line');
     expect(readRoute(writeRoute(route))).toEqual(route);
     expect(readRoute('?symbol=SIM:AAPL&interval=5m&view=line')).toEqual(route);
+    const feeds = { ...nowhere, page: 'feeds', symbol: 'SIM:AAPL' } as const;
+    expect(writeRoute(feeds)).toBe('#page=feeds&symbol=SIM:AAPL');
+    expect(readRoute('#page=feeds&symbol=SIM:AAPL')).toEqual(feeds);
     const odd = { ...nowhere, symbol: 'X:BTC/USD&=' };
     expect(readRoute(writeRoute(odd))).toEqual(odd);
   });
 
   it('leaves out what it does not understand', () => {
     expect(readRoute('')).toEqual(nowhere);
-    expect(readRoute(`#symbol=${'x'.repeat(100)}&interval=7m&view=pie&at=soon&speed=5`)).toEqual(
-      nowhere,
-    );
+    expect(
+      readRoute(`#symbol=${'x'.repeat(100)}&interval=7m&view=pie&page=two&at=soon&speed=5`),
+    ).toEqual(nowhere);
     expect(readRoute('#symbol=sim:aapl&interval=1d')).toMatchObject({
       symbol: 'SIM:AAPL',
       interval: '1D',
@@ -118,6 +122,7 @@ describe('keys', () => {
     expect(key('ArrowDown')).toEqual({ do: 'move', by: 1 });
     expect(key('ArrowLeft', { shift: true })).toEqual({ do: 'scroll', by: -10 });
     expect(key('3')).toMatchObject({ do: 'interval', interval: { id: '1m' } });
+    expect(key('f')).toEqual({ do: 'feeds' });
     expect(key(' ')).toEqual({ do: 'play' });
     expect(key('.')).toEqual({ do: 'step' });
     expect(key('Escape')).toEqual({ do: 'present' });

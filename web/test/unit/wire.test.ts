@@ -1,15 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { readExact } from '../../src/market/exact.ts';
-import {
-  readBars,
-  readFeeds,
-  readHistory,
-  readSymbols,
-  readTrades,
-} from '../../src/net/answers.ts';
+import { readBars, readHistory, readSymbols, readTrades } from '../../src/net/answers.ts';
 import { asObject } from '../../src/net/fields.ts';
 import { readPrice } from '../../src/net/prices.ts';
+import { readFeeds } from '../../src/net/feeds.ts';
 import { readFrame, subscribe } from '../../src/net/wire.ts';
 
 describe('readFrame', () => {
@@ -101,7 +96,7 @@ const files = existsSync(fixtures)
 function decode(name: string, text: string): readonly (object | null)[] {
   const value = readExact(text);
   if (name.startsWith('rest-symbols')) return readSymbols(value);
-  if (name.startsWith('rest-feeds')) return readFeeds(value);
+  if (name.startsWith('rest-feeds')) return readFeeds(value).feeds;
   if (name.startsWith('rest-bars')) return readBars(value).bars;
   if (name.startsWith('rest-trades')) return readTrades(value, 'ALPACA:AAPL');
   if (name.startsWith('rest-history')) return readHistory(value, '');
