@@ -21,7 +21,7 @@ PLATFORMS := linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
 # Our packages, and not those that npm packages bring along below web/node_modules. bench is a module of its own, because of the
 # peers that it holds us against.
-PACKAGES := ./cmd/... ./internal/... ./web
+PACKAGES := ./cmd/... ./internal/... ./examples/... ./web
 
 # What the steps depend on (git path specs, see tools/once.sh).
 GO_INPUTS  := go.mod go.sum cmd internal bench testdata examples docs README.md 'web/*.go' web/dist

@@ -34,7 +34,7 @@ var floors = [][]string{
 		"internal/natstape", "internal/auth", "internal/load", "internal/publish",
 	},
 	{"internal/server"},
-	{"cmd/...", "bench/..."},
+	{"cmd/...", "bench/...", "examples/..."},
 }
 
 // vague are package names that say where things were put away, not what they are.

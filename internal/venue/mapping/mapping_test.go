@@ -338,7 +338,7 @@ func TestSession(t *testing.T) {
 	})
 	v := m.Venue()
 	traits := v.Traits()
-	if traits.Heartbeat.Seconds() != 10 || traits.Ping != 0 || traits.Ack == 0 || traits.NoNumbers || traits.Open {
+	if traits.Heartbeat.Seconds() != 10 || traits.Ping <= 0 || traits.Ping > traits.Heartbeat || traits.Ack == 0 || traits.NoNumbers || traits.Open {
 		t.Errorf("got traits %+v", traits)
 	}
 	s := v.Session(venue.Trades, v.Instruments())

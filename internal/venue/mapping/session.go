@@ -28,10 +28,8 @@ func (m *Mapping) Venue() *Venue { return &Venue{m: m} }
 func (v *Venue) Traits() venue.Traits {
 	st := &v.m.Stream
 	t := venue.Traits{
-		Name: "ws+json", Heartbeat: st.Stall / 2, Pace: st.Pace, Dial: time.Second, NoNumbers: !v.m.Numbered(), Open: len(v.m.Symbols) == 0,
-	}
-	if st.Ping == "" {
-		t.Ping = min(st.Every, max(st.Stall/4, time.Second))
+		Name: "ws+json", Heartbeat: st.Stall / 2, Ping: st.Stall / 3, // what answers pings is alive, whether it has anything to say or not
+		Pace: st.Pace, Dial: time.Second, NoNumbers: !v.m.Numbered(), Open: len(v.m.Symbols) == 0,
 	}
 	if st.Ack != nil {
 		t.Ack = st.AckTime

@@ -154,7 +154,7 @@ func (s *settings) stream(m *Mapping, place Place) (err error) {
 	if st.AckTime, err = s.duration("acktime", 10*time.Second, time.Second); err != nil {
 		return err
 	}
-	if st.Stall, err = s.duration("stall", time.Minute, 2*time.Second); err != nil {
+	if st.Stall, err = s.duration("stall", 12*time.Second, 2*time.Second); err != nil {
 		return err
 	}
 	if st.Pong = s.value("pong"); st.Pong == "" {
