@@ -21,9 +21,6 @@ import (
 	"tapedeck/internal/tape"
 )
 
-// FeedName is the name under which the engine writes to the tape.
-const FeedName = "alert"
-
 // ErrNoRule is wrapped when a rule, or an alarm, is not there.
 var ErrNoRule = errors.New("there is no such rule")
 
@@ -153,7 +150,7 @@ func (e *Engine) scan(ctx context.Context, from, to tape.Position) (last told, e
 		if err != nil || rec == nil {
 			return last, err
 		}
-		if rec.Feed == FeedName {
+		if rec.Feed == market.AlertFeed {
 			if t, ok := parseTold(rec.Offset); ok && (t.record > last.record || t.record == last.record && t.alarms > last.alarms) {
 				last = t
 			}
@@ -246,7 +243,7 @@ func (e *Engine) take(ctx context.Context, r *tape.Reader, rec *tape.Record) err
 	var all []Alarm
 	end := e.told
 	for n := 0; rec != nil; n++ {
-		if rec.Feed != FeedName {
+		if rec.Feed != market.AlertFeed {
 			for i, a := range e.book.Push(rec) {
 				all = append(all, a)
 				if here := (told{rec.Position, uint64(i + 1)}); here.record > e.told.record || here.record == e.told.record && here.alarms > e.told.alarms {
@@ -285,7 +282,7 @@ func (e *Engine) tell(ctx context.Context, alarms []Alarm, end told) error {
 		return nil
 	}
 	now := market.FromStd(time.Now())
-	b := &tape.Batch{Feed: FeedName, Offset: end.offset(), Entries: make([]market.Entry, len(alarms))}
+	b := &tape.Batch{Feed: market.AlertFeed, Offset: end.offset(), Entries: make([]market.Entry, len(alarms))}
 	for i, a := range alarms {
 		b.Entries[i] = market.Entry{
 			Kind: market.KindAlarm, Symbol: a.Symbol, Seq: a.Seq, Event: a.Event, Received: now, Price: a.Price, Ref: a.ID, Text: a.Text,

@@ -119,13 +119,13 @@ func copyOf(t testing.TB, path string) string {
 // is on the tape once and in the file once, and they are those of a book that was never disturbed.
 func TestKilledInAStorm(t *testing.T) {
 	rng := rand.New(rand.NewPCG(4, 4))
-	records := storm(rng, 1500)
+	records := storm(rng, 750)
 	tp := new(tapetest.Memory)
 	e := start(t, tp, filepath.Join(t.TempDir(), "alerts.db"), nil)
 	e.put(everything()...)
 	for i, rec := range records {
 		tp.Put(rec.Feed, rec.Entries...)
-		if i%30 == 29 {
+		if i%15 == 14 {
 			if rng.IntN(2) == 0 { // at times with all that was there so far, at times in the middle of it
 				seen := tp.Bounds().Last
 				until(t, tp, func() bool { return tp.Bounds().Last > seen || rng.IntN(3) == 0 })
@@ -178,7 +178,7 @@ func TestTapeIsFull(t *testing.T) {
 	tp.OnAppend(func(rec *tape.Record) error {
 		mu.Lock()
 		defer mu.Unlock()
-		if rec.Feed == alert.FeedName && refused < 3 {
+		if rec.Feed == market.AlertFeed && refused < 3 {
 			refused++
 			return []error{tape.ErrFull, tape.ErrUnavailable, errBroken}[refused-1]
 		}

@@ -118,6 +118,9 @@ func checkName(name string) error {
 	if !ok {
 		return fmt.Errorf("name=%s: want 1 to 32 lower-case letters, digits, dashes and underscores", name)
 	}
+	if name == market.AlertFeed || market.IsImport(name) {
+		return fmt.Errorf("name=%s: names such as this are the program's own", name)
+	}
 	return nil
 }
 

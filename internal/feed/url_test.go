@@ -64,6 +64,8 @@ func TestParseRefuses(t *testing.T) {
 		"twice":             {"sim://?rate=1&rate=2", []string{"rate is given twice"}},
 		"bad escape":        {"sim://?rate=%zz", []string{"rate", "%zz"}},
 		"bad name":          {"sim://?name=My%20Feed", []string{"name=My Feed", "lower-case"}},
+		"name of alerts":    {"sim://?name=alert", []string{"name=alert", "own"}},
+		"name of a file":    {"sim://?name=import-1", []string{"own"}},
 		"long name":         {"sim://?name=" + strings.Repeat("x", 33), []string{"1 to 32"}},
 		"bad venue":         {"sim://?venue=A:B", []string{"venue=A:B"}},
 		"secret stays":      {"alpaca://AAPL?key=hunter2&kee=1", []string{"key=***", "kee"}},

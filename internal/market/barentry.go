@@ -67,5 +67,8 @@ func (v Interval) Short() string {
 // ImportFeed begins the names of the feeds on the tape that are files: each has one of its own, made of what is in it.
 const ImportFeed = "import-"
 
+// AlertFeed is the name under which alarms are on the tape.
+const AlertFeed = "alert"
+
 // IsImport reports whether a feed is a file that was imported, and so nothing that could bring a symbol live.
 func IsImport(feed string) bool { return strings.HasPrefix(feed, ImportFeed) }
