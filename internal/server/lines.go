@@ -23,6 +23,7 @@ func lines() []feed.Adapter {
 		jsonKind("ws+json"),
 		jsonKind("wss+json"),
 	}
+	kinds = append(kinds, vendorKinds()...)
 	adapters := make([]feed.Adapter, 0, len(kinds))
 	for _, k := range kinds {
 		adapters = append(adapters, line.Adapter(k))
