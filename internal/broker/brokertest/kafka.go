@@ -4,8 +4,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // NewKafka starts a cluster and returns it with the hosts for a URL.
@@ -38,6 +40,22 @@ func Produce(t *testing.T, cl *kgo.Client, partition int32, messages ...string) 
 		records[i] = &kgo.Record{Partition: partition, Key: []byte("K" + string(rune('A'+partition))), Value: []byte(m)}
 	}
 	if err := cl.ProduceSync(t.Context(), records...).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// AddPartitions makes a topic have so many partitions.
+func AddPartitions(t *testing.T, cl *kgo.Client, topic string, count int32) {
+	t.Helper()
+	req := kmsg.NewPtrCreatePartitionsRequest()
+	more := kmsg.NewCreatePartitionsRequestTopic()
+	more.Topic, more.Count = topic, count
+	req.Topics = append(req.Topics, more)
+	resp, err := req.RequestWith(t.Context(), cl)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := kerr.ErrorForCode(resp.Topics[0].ErrorCode); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -71,7 +71,7 @@ func (s *source) run(ctx context.Context, sink feed.Sink) error {
 	s.current = -1
 	s.intake = broker.Intake{
 		Sink: sink, Read: s.reader.Read, Max: feed.MaxPush, Log: s.log, Last: s.place.last,
-		Place: func(skip uint64) []byte { return s.standing(skip) },
+		Place: s.standing,
 	}
 	if err := s.locate(ctx, cl); err != nil {
 		return err
