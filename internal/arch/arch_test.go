@@ -25,7 +25,7 @@ const root = "../.."
 var floors = [][]string{
 	{"internal/market", "internal/latency", "internal/thrift", "internal/arch", "web"},
 	{
-		"internal/tape/...", "internal/archive/...", "internal/candle", "internal/columnar", "internal/layout", "internal/venue/...",
+		"internal/tape/...", "internal/archive/...", "internal/candle", "internal/columnar", "internal/layout/...", "internal/venue/...",
 		"internal/websocket",
 	},
 	{"internal/broker/..."},

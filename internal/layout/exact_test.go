@@ -1,7 +1,6 @@
 package layout
 
 import (
-	"bufio"
 	"compress/gzip"
 	"encoding/csv"
 	"errors"
@@ -9,209 +8,29 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
+	"tapedeck/internal/layout/layouttest"
 	"tapedeck/internal/market"
 )
 
-// shared is the folder of recorded market data that stands beside the repository on the machines that have it.
-const shared = "../../../shared/data"
-
-func sharedFiles(t testing.TB, pattern string) []string {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(shared, pattern))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(files) == 0 {
-		t.Skipf("no recorded data in %s", shared)
-	}
-	return files
-}
-
-// shape is what an independent reader has to know of a file: which column is the time, and which are to be multiplied and summed. Column -1 is 1.
-type shape struct {
-	begin  string // of the file
-	time   int
-	sums   [][2]int
-	comma  rune
-	before time.Duration // how much earlier the bar begins than its label
-}
-
-func shapes() []shape {
-	bars := func(begin string, time, first, volume int) shape {
-		return shape{begin: begin, time: time, sums: [][2]int{{first, -1}, {first + 1, -1}, {first + 2, -1}, {first + 3, volume}}}
-	}
-	ninja := bars("20110301 090100;", 0, 1, 5)
-	ninja.comma, ninja.before = ';', time.Minute
-	return []shape{
-		{begin: "ts_ns,event_ts_ms,trade_ts_ms", time: 0, sums: [][2]int{{5, 6}}},
-		{begin: "TimestampOfReceive", time: 4, sums: [][2]int{{7, 8}}},
-		{begin: "ts_ns,symbol,price", time: 0, sums: [][2]int{{2, 3}}},
-		{begin: "time_seconds,price", time: 0, sums: [][2]int{{1, 2}}},
-		{begin: `"symbol","side"`, time: 4, sums: [][2]int{{2, 3}}},
-		{begin: `"timestamp","id"`, time: 0, sums: [][2]int{{4, -1}}},
-		{begin: "1315922016,", time: 0, sums: [][2]int{{1, 2}}},
-		{begin: "timestamp,price", time: 0, sums: [][2]int{{1, -1}}},
-		{begin: "date,price", time: 0, sums: [][2]int{{1, -1}}},
-		{begin: "ts_ns,event_ts_ms,transact_ts_ms", time: 0, sums: [][2]int{{5, 6}, {7, 8}}},
-		{begin: "ts_ns,symbol,bid,bid_size", time: 0, sums: [][2]int{{2, 3}, {4, 5}}},
-		{begin: "ts_ns,symbol,bid,ask", time: 0, sums: [][2]int{{2, -1}, {3, -1}}},
-		bars("ts_ns,symbol,open", 0, 2, 6), bars("date,symbol,open", 0, 2, 6), bars(`"Ticker","Open"`, 7, 1, 6), bars("Timestamp,Open", 0, 1, 5),
-		bars("Data,Otwarcie", 0, 1, 5), bars("date,open,high,low,close,adjclose", 0, 1, 6), ninja,
-	}
-}
-
-// expect is what an independent reading of a file gives: encoding/csv, math/big and package time.
-type expect struct {
-	rows        int
-	first, last time.Time
-	sum         *big.Rat
-	nanos       *big.Int
-}
-
-func readIndependently(t *testing.T, path string) expect {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var r io.Reader = f
-	if strings.HasSuffix(path, ".gz") {
-		if r, err = gzip.NewReader(f); err != nil {
-			t.Fatal(err)
-		}
-	}
-	br := bufio.NewReader(r)
-	head, err := br.Peek(40)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := shapes()
-	i := slices.IndexFunc(all, func(s shape) bool { return strings.HasPrefix(string(head), s.begin) })
-	if i < 0 {
-		t.Fatalf("%s: unknown header %q", path, head)
-	}
-	s := all[i]
-	rows := csv.NewReader(br)
-	rows.ReuseRecord = true
-	if s.comma != 0 {
-		rows.Comma = s.comma
-	}
-	if head[0] < '0' || head[0] > '9' {
-		if _, err := rows.Read(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	x := expect{sum: new(big.Rat), nanos: new(big.Int)}
-	sums := make(map[int]*big.Int) // by decimal places
-	var product, a, b big.Int
-	for {
-		row, err := rows.Read()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		at := parseIndependently(t, row[s.time]).Add(-s.before)
-		if x.rows == 0 {
-			x.first = at
-		}
-		x.last = at
-		x.rows++
-		x.nanos.Add(x.nanos, new(big.Int).SetInt64(at.UnixNano()))
-		for _, pair := range s.sums {
-			places := parts(t, &a, row[pair[0]])
-			b.SetInt64(1)
-			if pair[1] >= 0 {
-				places += parts(t, &b, row[pair[1]])
-			}
-			if sums[places] == nil {
-				sums[places] = new(big.Int)
-			}
-			sums[places].Add(sums[places], product.Mul(&a, &b))
-		}
-	}
-	for places, sum := range sums {
-		ten := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(max(places, -places))), nil)
-		if places < 0 {
-			x.sum.Add(x.sum, new(big.Rat).SetInt(ten.Mul(ten, sum)))
-		} else {
-			x.sum.Add(x.sum, new(big.Rat).SetFrac(sum, ten))
-		}
-	}
-	return x
-}
-
-func parseIndependently(t *testing.T, s string) time.Time {
-	t.Helper()
-	whole, fraction, _ := strings.Cut(s, ".")
-	if n, err := strconv.ParseInt(whole, 10, 64); err == nil {
-		unit := int64(1e9)
-		for limit := int64(1e11); n >= limit && unit > 1; limit *= 1000 {
-			unit /= 1000
-		}
-		n *= unit
-		if fraction != "" {
-			f, err := strconv.ParseInt((fraction + "000000000")[:9], 10, 64)
-			if err != nil {
-				t.Fatalf("time %q", s)
-			}
-			n += f * unit / 1e9
-		}
-		return time.Unix(0, n).UTC()
-	}
-	for _, form := range []string{time.RFC3339Nano, "2006-01-02 15:04:05", "2006-01-02", "Jan 2 2006", "20060102 150405"} {
-		if at, err := time.Parse(form, s); err == nil {
-			return at
-		}
-	}
-	t.Fatalf("time %q", s)
-	return time.Time{}
-}
-
-// parts reads a decimal number as digits × 10^-places.
-func parts(t *testing.T, digits *big.Int, s string) (places int) {
-	t.Helper()
-	s, exponent, ok := strings.Cut(s, "E")
-	if ok {
-		e, err := strconv.Atoi(exponent)
-		if err != nil {
-			t.Fatalf("number %q", s)
-		}
-		places = -e
-	}
-	if whole, fraction, ok := strings.Cut(s, "."); ok {
-		s = whole + fraction
-		places += len(fraction)
-	}
-	if _, ok := digits.SetString(s, 10); !ok {
-		t.Fatalf("number %q", s)
-	}
-	return places
-}
-
-// total adds up what readIndependently does.
+// total adds up what layouttest does.
 type total struct {
-	expect
-	sums  market.Wide
-	sized bool // the file has sizes
+	rows        int
+	first, last market.Time
+	nanos       layouttest.Nanos
+	sums        market.Wide
+	sized       bool // the file has sizes
 }
 
 func (x *total) add(t *testing.T, e *market.Entry) {
-	t.Helper()
 	if x.rows == 0 {
-		x.first = e.Event.Std()
+		x.first = e.Event
 	}
-	x.last = e.Event.Std()
+	x.last = e.Event
 	x.rows++
-	x.nanos.Add(x.nanos, big.NewInt(int64(e.Event)))
+	x.nanos.Add(int64(e.Event))
 	one, err := market.NewDecimal(1, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -247,7 +66,7 @@ func (x *total) add(t *testing.T, e *market.Entry) {
 func TestRecordedFilesExactly(t *testing.T) {
 	var files []string
 	for _, pattern := range []string{"trades/*", "quotes/*", "bars/*", "sp500*"} {
-		files = append(files, sharedFiles(t, pattern)...)
+		files = append(files, layouttest.Files(t, pattern)...)
 	}
 	for _, path := range files {
 		name := filepath.Base(path)
@@ -258,7 +77,7 @@ func TestRecordedFilesExactly(t *testing.T) {
 			case strings.Contains(name, "constituents"), strings.Contains(name, "wide"), strings.Contains(name, "shiller"), strings.HasPrefix(name, "gemini_ETH-USD_2021-07-01_quotes"):
 				t.Skip("has a test of its own")
 			}
-			want := readIndependently(t, path)
+			want := layouttest.Read(t, path)
 			f, err := os.Open(path)
 			if err != nil {
 				t.Fatal(err)
@@ -268,7 +87,7 @@ func TestRecordedFilesExactly(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := total{expect: expect{nanos: new(big.Int)}, sized: r.layout.has(fSize) || r.layout.has(fBidSize)}
+			got := total{sized: r.layout.has(fSize) || r.layout.has(fBidSize)}
 			var entries []market.Entry
 			for err == nil {
 				entries, err = r.Next(entries[:0])
@@ -282,14 +101,14 @@ func TestRecordedFilesExactly(t *testing.T) {
 			if rejects := r.Rejects(); len(rejects) > 0 {
 				t.Errorf("%d rows are rejected, the first: %v", len(rejects), &rejects[0])
 			}
-			if got.rows != want.rows || r.Row() != uint64(want.rows) || !got.first.Equal(want.first) || !got.last.Equal(want.last) {
-				t.Errorf("got %d entries of %d rows, %v to %v, want %d, %v to %v", got.rows, r.Row(), got.first, got.last, want.rows, want.first, want.last)
+			if got.rows != want.Rows || r.Row() != uint64(want.Rows) || !got.first.Std().Equal(want.First) || !got.last.Std().Equal(want.Last) {
+				t.Errorf("got %d entries of %d rows, %v to %v, want %d, %v to %v", got.rows, r.Row(), got.first, got.last, want.Rows, want.First, want.Last)
 			}
-			if got.nanos.Cmp(want.nanos) != 0 {
-				t.Errorf("got Σ times %s, want %s", got.nanos, want.nanos)
+			if got.nanos != want.Nanos {
+				t.Errorf("got Σ times %+v, want %+v", got.nanos, want.Nanos)
 			}
-			if sum, ok := new(big.Rat).SetString(got.sums.String()); !ok || sum.Cmp(want.sum) != 0 {
-				t.Errorf("got Σ products %s, want %s", got.sums, want.sum.FloatString(20))
+			if sum, ok := new(big.Rat).SetString(got.sums.String()); !ok || sum.Cmp(want.Sum) != 0 {
+				t.Errorf("got Σ products %s, want %s", got.sums, want.Sum.FloatString(20))
 			}
 		})
 	}
@@ -298,7 +117,7 @@ func TestRecordedFilesExactly(t *testing.T) {
 // TestWideFilesExactly reads the files that have a column for each instrument: an entry for each cell with a number.
 func TestWideFilesExactly(t *testing.T) {
 	for name, rejected := range map[string]int{"us-20-stocks_daily-close_1990-2024_wide.csv.gz": 0, "sp500-index_monthly_shiller.csv.gz": 1} {
-		path := sharedFiles(t, "bars/"+name)[0]
+		path := layouttest.Files(t, "bars/"+name)[0]
 		f, err := os.Open(path)
 		if err != nil {
 			t.Fatal(err)
@@ -351,7 +170,7 @@ func TestWideFilesExactly(t *testing.T) {
 
 // TestJoinedQuotesExactly reads Gemini's quotes, whose prices and sizes share a column.
 func TestJoinedQuotesExactly(t *testing.T) {
-	path := sharedFiles(t, "quotes/gemini_ETH-USD_2021-07-01_quotes.csv.gz")[0]
+	path := layouttest.Files(t, "quotes/gemini_ETH-USD_2021-07-01_quotes.csv.gz")[0]
 	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -370,7 +189,7 @@ func TestJoinedQuotesExactly(t *testing.T) {
 // TestNotTicks says why a table that is no market data, and captures of raw messages, are refused.
 func TestNotTicks(t *testing.T) {
 	for _, pattern := range []string{"bars/sp500-constituents_reference.csv.gz", "raw/*"} {
-		for _, path := range sharedFiles(t, pattern) {
+		for _, path := range layouttest.Files(t, pattern) {
 			f, err := os.Open(path)
 			if err != nil {
 				t.Fatal(err)
@@ -419,7 +238,7 @@ func TestNastyFiles(t *testing.T) {
 		"yahoo-2017plus_btc-usd.csv":                          "IMPORT:Z 1d 2017-10-10T00:00:00Z 4776.209961 4922.169922 4765.100098 4781.990234 v1597139968",
 		"yahoo-classic_spy_2011.csv":                          "IMPORT:Z 1d 2011-12-30T00:00:00Z 126.02 126.33 125.50 125.50 v95599000",
 	}
-	for _, path := range sharedFiles(t, "nasty/*") {
+	for _, path := range layouttest.Files(t, "nasty/*") {
 		name := filepath.Base(path)
 		t.Run(name, func(t *testing.T) {
 			text, err := os.ReadFile(path)

@@ -21,6 +21,7 @@ import (
 	"tapedeck/internal/feed"
 	"tapedeck/internal/feed/feedtest"
 	"tapedeck/internal/feed/replay"
+	"tapedeck/internal/layout/layouttest"
 	"tapedeck/internal/market"
 	"tapedeck/internal/tape"
 	"tapedeck/internal/tape/tapetest"
@@ -681,7 +682,7 @@ func TestNastyFiles(t *testing.T) {
 		"yahoo-classic_spy_2011.csv":                          "2011-12-30T00:00:00Z 125.50×95599000",
 		"plotly_tesla_quoted-first-row-intraday.csv":          "2018-10-15T00:00:00Z 259.5900×6189026.0000",
 	}
-	for _, path := range sharedFiles(t, "nasty/*") {
+	for _, path := range layouttest.Files(t, "nasty/*") {
 		name := filepath.Base(path)
 		t.Run(name, func(t *testing.T) {
 			abs, err := filepath.Abs(path)
