@@ -60,6 +60,8 @@ type Engine struct {
 	at    tape.Position    // of the last record that is in the book
 	told  told             // what is on the tape of what the book will say
 	saved time.Time        // when the state was written down
+	size  int              // of the state, as written down
+	halt  error            // why the engine stands still; nil while it follows the tape
 	ahead bool             // the book holds records whose alarms are not noted: it must not be written down
 }
 
@@ -185,6 +187,9 @@ func (e *Engine) Run(ctx context.Context) error {
 			return e.end(ctx)
 		}
 		e.log.ErrorContext(ctx, "alerts stand still", "error", err, "pause", pause)
+		e.mu.Lock()
+		e.halt = err
+		e.mu.Unlock()
 		select {
 		case <-ctx.Done():
 			return e.end(ctx)
@@ -269,11 +274,26 @@ func (e *Engine) take(ctx context.Context, r *tape.Reader, rec *tape.Record) err
 			return err
 		}
 	}
-	e.ahead = false
-	if time.Since(e.saved) < e.o.Every {
+	e.ahead, e.halt = false, nil
+	if time.Since(e.saved) < e.pace() {
 		return nil
 	}
 	return e.save(ctx, nil)
+}
+
+// pace returns how often the state is written down: the larger it is, the less often; and seldom without rules.
+func (e *Engine) pace() time.Duration {
+	if len(e.rules) == 0 {
+		return 12 * e.o.Every
+	}
+	return e.o.Every * time.Duration(1+e.size>>20)
+}
+
+// Health returns why the engine stands still, nil while it follows the tape. Nothing is lost meanwhile: it goes on where it stood.
+func (e *Engine) Health() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.halt
 }
 
 // tell puts alarms on the tape, waiting while it takes nothing.
@@ -339,7 +359,7 @@ func (e *Engine) save(ctx context.Context, also func(tx *sql.Tx) error) error {
 	if err != nil {
 		return fmt.Errorf("write down where alerts stand: %w", err)
 	}
-	e.saved = time.Now()
+	e.saved, e.size = time.Now(), len(state)
 	e.metrics.state.Set(float64(len(state)))
 	return nil
 }

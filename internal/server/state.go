@@ -35,6 +35,9 @@ func (n *node) parts() []gateway.Part {
 			parts = append(parts, gateway.Part{Name: "archive", Note: err.Error()})
 		}
 	}
+	if n.alerts != nil {
+		parts = append(parts, gateway.Part{Name: "alert", Err: n.alerts.Health()})
+	}
 	for _, info := range n.feedInfos() {
 		// A feed that is down does not make the server useless: history and the other feeds go on.
 		parts = append(parts, gateway.Part{Name: "feed " + info.Name, Note: joinNote(info.State, info.Error)})
