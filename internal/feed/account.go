@@ -98,6 +98,20 @@ func (a *Account) Lines(open int) {
 	a.meters.connections.Set(float64(open))
 }
 
+// runs says whether the source runs. One that says nothing of its connections has one while it does.
+func (a *Account) runs(running bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.lined && running {
+		return
+	}
+	a.connections = 0
+	if running {
+		a.connections = 1
+	}
+	a.meters.connections.Set(float64(a.connections))
+}
+
 // Reconnected counts a connection that was made in place of one that ended.
 func (a *Account) Reconnected() {
 	if a == nil {
@@ -251,8 +265,8 @@ func (a *Account) durable(now market.Time, entries []market.Entry) {
 	}
 }
 
-// report returns what there is to say as of now. A source that says nothing of its connections has one while it runs.
-func (a *Account) report(now market.Time, running bool) Report {
+// report returns what there is to say as of now.
+func (a *Account) report(now market.Time) Report {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	r := Report{
@@ -262,9 +276,6 @@ func (a *Account) report(now market.Time, running bool) Report {
 		Refused: slices.Clone(a.refused), Refusals: a.refusals, Gaps: slices.Clone(a.gaps),
 	}
 	slices.Reverse(r.Gaps)
-	if !a.lined && running {
-		r.Connections = 1
-	}
 	if len(a.clock) > 0 {
 		// What is the longest on its way makes the venue's clock look late: the best reading is the one that was the shortest.
 		r.Clock, r.ClockKnown = slices.Max(a.clock), true

@@ -30,7 +30,7 @@ func TestAccountOfGaps(t *testing.T) {
 	a.gap(&market.Entry{Symbol: "X:A", Event: 10, Until: 20, Text: "numbers 4 to 6 did not come", Flags: market.FlagFilled}, 30)
 	a.gap(&market.Entry{Symbol: "X:A", Event: 40, Until: 50, Text: "no history"}, 60)
 	a.gap(&market.Entry{Event: 70, Until: 80, Text: "disconnected"}, 90)
-	r := a.report(100, true)
+	r := a.report(100)
 	want := []GapNote{
 		{From: 70, To: 80, Reason: "disconnected", Ticks: 1, Noted: 90},
 		{Symbol: "X:A", From: 40, To: 50, Reason: "no history", Noted: 60},
@@ -51,7 +51,7 @@ func TestAccountIsBounded(t *testing.T) {
 		a.Clock(market.Time(i), 0)
 	}
 	a.Refused("X:999", "not for this plan")
-	r := a.report(0, true)
+	r := a.report(0)
 	if len(r.Gaps) != mostGaps || r.Unfilled != 1000 || r.Gaps[0].From != 999 || len(r.Refused) != mostRefused || r.Refusals != 1000 ||
 		r.Refused[mostRefused-1] != (Refusal{"X:999", "not for this plan"}) || len(r.Dropped) != mostReasons+1 || r.Dropped["other"] != 1000-mostReasons {
 		t.Errorf("got %+v", r)
@@ -61,7 +61,7 @@ func TestAccountIsBounded(t *testing.T) {
 // The reading of a clock that was the shortest on its way counts, and old readings are forgotten.
 func TestAccountOfClocks(t *testing.T) {
 	a := testAccount(t)
-	if r := a.report(0, false); r.ClockKnown || r.Connections != 0 || r.Symbols != nil {
+	if r := a.report(0); r.ClockKnown || r.Connections != 0 || r.Symbols != nil {
 		t.Errorf("got %+v of a feed that said nothing", r)
 	}
 	second := market.Time(time.Second)
@@ -72,13 +72,21 @@ func TestAccountOfClocks(t *testing.T) {
 	a.Lines(2)
 	a.Carries([]market.Symbol{"X:B", "X:A"})
 	a.Reconnected()
-	r := a.report(0, true)
+	r := a.report(0)
 	if !r.ClockKnown || r.Clock != -2*time.Second || r.Connections != 2 || r.Reconnects != 1 || r.Carried != 2 || r.Symbols[0] != "X:A" {
 		t.Errorf("got %+v", r)
 	}
+	a.runs(true) // it says more than that
+	if r := a.report(0); r.Connections != 2 {
+		t.Errorf("got %d connections, want the 2 that the source counts", r.Connections)
+	}
+	a.runs(false)
+	if r := a.report(0); r.Connections != 0 {
+		t.Errorf("got %d connections of a source that does not run", r.Connections)
+	}
 	a.Carries(nil)
 	a.Lines(0)
-	if r := a.report(0, true); r.Connections != 0 || r.Symbols == nil || r.Carried != 0 {
+	if r := a.report(0); r.Connections != 0 || r.Symbols == nil || r.Carried != 0 {
 		t.Errorf("got %+v of a feed that carries nothing", r)
 	}
 }
@@ -92,7 +100,7 @@ func TestAccountOfDelays(t *testing.T) {
 	}
 	a.durable(now, []market.Entry{tick(now - ms), tick(now - ms), {Kind: market.KindStatus, Received: now}, tick(now - 9*ms), {Kind: market.KindTrade}})
 	a.arrived(now, -time.Second) // a venue whose clock is ahead
-	r := a.report(now, true)
+	r := a.report(now)
 	if r.Taped.N != 3 || r.Taped.P50 < time.Millisecond || r.Taped.P50 > 2*time.Millisecond || r.Taped.P99 < 9*time.Millisecond || r.Received.N != 1 {
 		t.Errorf("got %+v", r)
 	}
@@ -120,6 +128,17 @@ func TestInstruments(t *testing.T) {
 	a.Lists(make([]venue.Instrument, mostInstruments+1))
 	if got := r.Instruments(); len(got) != 1 {
 		t.Errorf("got %d", len(got))
+	}
+}
+
+// A source that says nothing of connections has one while it runs.
+func TestAccountOfASilentSource(t *testing.T) {
+	a := testAccount(t)
+	for _, running := range []bool{true, false, true} {
+		a.runs(running)
+		if r := a.report(0); (r.Connections == 1) != running {
+			t.Errorf("got %d connections while it runs: %v", r.Connections, running)
+		}
 	}
 }
 

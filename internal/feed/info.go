@@ -40,10 +40,9 @@ func (r *Runner) Info() Info {
 	if r.held != "" {
 		info.Error = r.held
 	}
-	running := r.session != nil
 	symbols := slices.Collect(maps.Keys(r.symbols))
 	r.mu.Unlock()
-	info.Report = r.account.report(now, running)
+	info.Report = r.account.report(now)
 	if info.Report.Symbols == nil { // the source does not say what it carries
 		slices.Sort(symbols)
 		info.Report.Symbols, info.Report.Carried = symbols, len(symbols)

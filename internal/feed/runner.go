@@ -231,6 +231,7 @@ func (r *Runner) attempt(ctx context.Context) (err error) {
 		r.mu.Lock()
 		r.session = nil
 		r.mu.Unlock()
+		r.account.runs(false)
 	}()
 	r.mu.Lock()
 	start := Start{Offset: r.queue.offset, Last: r.lane.Last, Account: r.account, Log: r.log, Demand: r.demand}
@@ -249,6 +250,7 @@ func (r *Runner) attempt(ctx context.Context) (err error) {
 	}
 	r.opened = true
 	r.mu.Unlock()
+	r.account.runs(true)
 	return src.Run(ctx, s)
 }
 
