@@ -25,6 +25,8 @@ type book struct {
 	bytes   int
 	since   market.Time // of the first of them
 
+	cuts []cut // further holes, among what waits
+
 	mark   uint64 // how far the venue says it has come
 	marked market.Time
 	ahead  market.Time // since when that is further than we are; 0 when it is not
@@ -37,6 +39,12 @@ type book struct {
 	mean market.Time    // between two
 	n    int
 	mute int // probes in a row that the venue had nothing new for
+}
+
+// cut is a hole among the trades that wait: before the one at an index, and why.
+type cut struct {
+	at  int
+	why string
 }
 
 const entrySize = int(unsafe.Sizeof(market.Entry{}))
@@ -128,4 +136,29 @@ func (b *book) why() string {
 func (b *book) leave() {
 	b.broken, b.check = notWanted, 0
 	b.last.ID, b.mark, b.ahead = 0, 0, 0
+}
+
+// lose notes that trades from now on may be missing.
+func (b *book) lose(reason string) {
+	switch n := len(b.cuts); {
+	case b.broken == "" && !b.filling:
+		b.broken, b.check = reason, 0
+	case !b.filling && len(b.waiting) == 0:
+		// The hole is the same as before.
+	case n == 0 || b.cuts[n-1].at < len(b.waiting):
+		b.cuts = append(b.cuts, cut{len(b.waiting), reason})
+	}
+}
+
+// mended notes that the hole is no more, and what the next one is.
+func (b *book) mended(next market.Time) {
+	b.broken, b.check, b.tried = "", 0, false
+	if len(b.cuts) == 0 {
+		return
+	}
+	b.broken = b.cuts[0].why
+	b.cuts = b.cuts[1:]
+	if b.carriers > 0 || len(b.waiting) > 0 {
+		b.check = next
+	}
 }

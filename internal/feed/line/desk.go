@@ -150,11 +150,11 @@ func (d *desk) numbered(b *book, e *market.Entry, at market.Time) {
 	case e.ID <= b.last.ID:
 		if list := b.anew(e); list != nil {
 			d.gap(b, b.last.Event, list[0].Event, "the venue began to number its trades anew", 0)
-			d.unhold(b)
+			d.unholdFirst(b, len(b.waiting))
 			for i := range list {
 				d.push(b, &list[i])
 			}
-			b.mark, b.ahead = 0, 0
+			b.mark, b.ahead, b.cuts = 0, 0, nil
 			return
 		}
 		d.twice++
@@ -178,16 +178,10 @@ func (d *desk) drain(b *book, at market.Time) {
 		}
 		n++
 	}
-	if n == 0 {
-		return
+	if n > 0 {
+		d.unholdFirst(b, n)
+		b.since = at
 	}
-	for i := range n {
-		size := entrySize + len(b.waiting[i].Ref)
-		b.bytes -= size
-		d.bytes -= size
-	}
-	b.waiting = slices.Delete(b.waiting, 0, n)
-	b.since = at
 }
 
 // hold lets a trade wait, or gives up what it waits for when there is no room.
@@ -207,16 +201,37 @@ func (d *desk) hold(b *book, e *market.Entry, at market.Time) {
 
 // giveUp pushes what waits, with gaps where something is missing.
 func (d *desk) giveUp(b *book, reason string) {
-	list := d.unhold(b)
-	d.merge(b, list, reason)
-	b.broken, b.check = "", 0
+	for {
+		list := d.unhold(b)
+		d.merge(b, list, reason)
+		if b.mended(now()); b.broken == "" || len(b.waiting) == 0 {
+			return
+		}
+		reason = b.broken
+	}
 }
 
-// unhold takes what waits.
+// unhold takes what waits, up to the next hole in it.
 func (d *desk) unhold(b *book) []market.Entry {
-	list := b.waiting
-	d.bytes -= b.bytes
-	b.waiting, b.bytes = nil, 0
+	n := len(b.waiting)
+	if len(b.cuts) > 0 {
+		n = b.cuts[0].at
+	}
+	return d.unholdFirst(b, n)
+}
+
+// unholdFirst takes the first n of those that wait.
+func (d *desk) unholdFirst(b *book, n int) []market.Entry {
+	list := slices.Clone(b.waiting[:n])
+	for i := range list {
+		size := entrySize + len(list[i].Ref)
+		b.bytes -= size
+		d.bytes -= size
+	}
+	b.waiting = slices.Delete(b.waiting, 0, n)
+	for i := range b.cuts {
+		b.cuts[i].at = max(b.cuts[i].at-n, 0)
+	}
 	return list
 }
 
@@ -291,7 +306,13 @@ func (d *desk) taken(s market.Symbol) {
 	if b.seen == 0 {
 		b.seen = now()
 	}
-	if b.broken != "" && b.broken != notWanted && b.last.Kind != 0 {
+	switch {
+	case b.last.Kind == 0 || b.broken == notWanted:
+	case b.broken != "":
+		b.check = now().Add(d.t.settle)
+	case b.carriers > 1 && d.history && !d.traits.Consecutive:
+		// Nothing tells whether the connection before missed something.
+		b.lose("the connection was replaced")
 		b.check = now().Add(d.t.settle)
 	}
 }
@@ -303,11 +324,11 @@ func (d *desk) let(symbols []market.Symbol, reason string) {
 	for _, s := range symbols {
 		b := d.book(s)
 		switch b.carriers--; {
-		case b.carriers != 0:
+		case b.carriers > 0:
 		case reason == notWanted:
 			b.leave()
-		case b.broken == "":
-			b.broken, b.check = reason, 0
+		default:
+			b.lose(reason)
 		}
 	}
 }
@@ -317,8 +338,9 @@ func (d *desk) doubt(symbols []market.Symbol, reason string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, s := range symbols {
-		if b := d.book(s); b.broken == "" {
-			b.broken, b.check = reason, now().Add(d.t.settle)
+		b := d.book(s)
+		if b.lose(reason); b.check == 0 {
+			b.check = now().Add(d.t.settle)
 		}
 	}
 }

@@ -207,9 +207,11 @@ func TestDeskHoldsABoundedNumberOfTrades(t *testing.T) {
 		tb := newTable(t, numbered(), true, market.Entry{})
 		tb.live(trade(1, 1))
 		n := uint64(maxWaiting/entrySize) + 10
+		var list []market.Entry
 		for id := uint64(3); id < 3+n; id++ {
-			tb.live(trade(id, int(id)))
+			list = append(list, trade(id, int(id)))
 		}
+		tb.live(list...)
 		got := tb.sink.Entries()
 		if len(got) != int(n)+2 || got[1].Kind != market.KindGap || !strings.Contains(got[1].Text, errNoRoom.Error()) {
 			t.Errorf("got %d entries, the second %+v; want a gap and all that came", len(got), got[1])
@@ -243,5 +245,22 @@ func TestDeskProbesASilentSymbol(t *testing.T) {
 		if tb.renew != 1 {
 			t.Errorf("subscribed anew %d times, want once", tb.renew)
 		}
+	})
+}
+
+func TestDeskRemembersABreakDuringAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tb := newTable(t, venue.Traits{}, true, trade(10, 10))
+		tb.taken(symbol)
+		tb.live(trade(40, 40))
+		tb.later(1100 * time.Millisecond)
+		tb.let([]market.Symbol{symbol}, "lost again") // while the first hole is being filled
+		tb.taken(symbol)
+		tb.live(trade(60, 60))
+		tb.answer(nil, trade(30, 30))
+		tb.want("30b", "filled 10-30 not running", "40")
+		tb.later(1100 * time.Millisecond)
+		tb.answer(nil, trade(50, 50))
+		tb.want("30b", "filled 10-30 not running", "40", "50b", "filled 40-50 lost again", "60")
 	})
 }

@@ -160,7 +160,7 @@ func (d *desk) filled(ctx context.Context, b *book, h *venue.Hole, reason string
 	default:
 		d.mergeTimed(b, h, trades, why, got.err == nil)
 	}
-	b.broken, b.check, b.tried = "", 0, false
+	b.mended(at.Add(d.t.settle))
 	b.since = at
 	return d.flush(ctx)
 }
@@ -169,7 +169,7 @@ func (d *desk) filled(ctx context.Context, b *book, h *venue.Hole, reason string
 // are among both.
 func (d *desk) mergeTimed(b *book, h *venue.Hole, trades []market.Entry, why string, filled bool) {
 	from, waited := b.last, d.unhold(b)
-	until := h.Now
+	until := max(h.Now, from.Event)
 	if len(waited) > 0 {
 		until = waited[0].Event
 	}
@@ -203,14 +203,7 @@ func (d *desk) before(b *book, id uint64) []market.Entry {
 	for n < len(b.waiting) && b.waiting[n].ID <= id {
 		n++
 	}
-	list := slices.Clone(b.waiting[:n])
-	for i := range n {
-		size := entrySize + len(b.waiting[i].Ref)
-		b.bytes -= size
-		d.bytes -= size
-	}
-	b.waiting = slices.Delete(b.waiting, 0, n)
-	return list
+	return d.unholdFirst(b, n)
 }
 
 // wanted returns the fetched trades that belong into a hole, in order, each once.

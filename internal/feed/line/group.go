@@ -43,10 +43,23 @@ func (g *group) remove(s market.Symbol) {
 	g.instruments = slices.DeleteFunc(g.instruments, func(in venue.Instrument) bool { return in.Symbol == s })
 }
 
-func (g *group) set(l *link) {
+// set makes a connection the one that is changed, and returns how what it was made for differs from what is wanted by now.
+func (g *group) set(l *link, asked []venue.Instrument) (add, remove []venue.Instrument) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.link = l
+	return without(g.instruments, asked), without(asked, g.instruments)
+}
+
+// without returns those instruments of a list that are not in another.
+func without(list, other []venue.Instrument) []venue.Instrument {
+	var rest []venue.Instrument
+	for _, in := range list {
+		if !slices.ContainsFunc(other, func(o venue.Instrument) bool { return o.Symbol == in.Symbol }) {
+			rest = append(rest, in)
+		}
+	}
+	return rest
 }
 
 // change removes instruments, for a reason, and adds others, on the connection too if one is up. What it fails at ends the connection, and the next one
@@ -63,7 +76,7 @@ func (g *group) change(ctx context.Context, add, remove []venue.Instrument, reas
 		return
 	}
 	if err := l.change(ctx, add, remove, reason); err != nil {
-		l.end(err)
+		l.cancel(err)
 	}
 }
 
@@ -120,7 +133,7 @@ func (g *group) run(ctx context.Context) error {
 		select {
 		case <-l.done:
 			failed = l.err
-			g.set(nil)
+			g.set(nil, nil)
 			g.s.count(-1)
 			if ctx.Err() == nil {
 				g.s.state(ctx, g, l.err)
@@ -169,13 +182,19 @@ func (g *group) connect(ctx context.Context, first bool) (*link, error) {
 	if err := g.s.gate.wait(ctx, first); err != nil {
 		return nil, err
 	}
-	l, err := g.s.dial(ctx, g.kinds, g.list())
+	asked := g.list()
+	l, err := g.s.dial(ctx, g.kinds, asked)
 	if err != nil {
 		return nil, err
 	}
-	g.set(l)
+	add, remove := g.set(l, asked)
 	g.s.count(1)
 	g.s.links.Go(func() { l.run(ctx) })
+	if len(add) > 0 || len(remove) > 0 {
+		if err := l.change(ctx, add, remove, notWanted); err != nil {
+			l.cancel(err)
+		}
+	}
 	return l, nil
 }
 

@@ -216,6 +216,7 @@ func newSource(v venue.Venue, kinds venue.Kinds, names []string, start feed.Star
 		dialer: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		gate:   &gate{every: traits.Dial, window: t.window, most: connects}, fills: make(chan struct{}, maxFills), ended: make(chan error, 1),
 		carried: make(map[market.Symbol]int), stale: make(map[market.Symbol]bool),
+		strikes: make(map[market.Symbol]int), ever: make(map[market.Symbol]bool),
 	}
 	return s
 }

@@ -28,10 +28,12 @@ type link struct {
 	session venue.Session
 	host    string
 	opened  time.Time
+	life    context.Context //nolint:containedctx // ends when somebody else wants the connection to end
 	cancel  context.CancelCauseFunc
 
 	heard  atomic.Int64  // when the venue was heard last
 	wake   chan struct{} // something is to be sent
+	begun  chan struct{} // closed when the session has begun
 	ready  chan struct{} // closed when every instrument is taken or refused
 	drain  chan struct{} // closed when another should take its place
 	done   chan struct{} // closed when it has ended, for the reason err
@@ -67,7 +69,7 @@ const mostUnsent = 10_000
 func (s *source) dial(ctx context.Context, kinds venue.Kinds, instruments []venue.Instrument) (*link, error) {
 	address, header := s.venue.Endpoint(kinds)
 	l := &link{
-		s: s, kinds: kinds, host: hostOf(address), wake: make(chan struct{}, 1), ready: make(chan struct{}), drain: make(chan struct{}),
+		s: s, kinds: kinds, host: hostOf(address), wake: make(chan struct{}, 1), begun: make(chan struct{}), ready: make(chan struct{}), drain: make(chan struct{}),
 		done: make(chan struct{}), asked: make(map[market.Symbol]*subscription),
 	}
 	header = header.Clone()
@@ -97,6 +99,7 @@ func (s *source) dial(ctx context.Context, kinds venue.Kinds, instruments []venu
 	conn.SetReadLimit(maxMessage)
 	l.conn = conn
 	l.opened = time.Now()
+	l.life, l.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	l.heard.Store(l.opened.UnixNano())
 	l.session = s.venue.Session(kinds, slices.Clone(instruments))
 	l.mu.Lock()
@@ -156,8 +159,10 @@ func (l *link) ask(in venue.Instrument) {
 // run runs the connection until it ends, and tells why in err.
 func (l *link) run(ctx context.Context) {
 	defer close(l.done)
-	ctx, l.cancel = context.WithCancelCause(ctx)
-	defer l.cancel(nil)
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	unlink := context.AfterFunc(l.life, func() { stop(context.Cause(l.life)) })
+	defer unlink()
 	var wg sync.WaitGroup
 	wg.Go(func() { l.end(l.send(ctx)) })
 	wg.Go(func() { l.end(l.keep(ctx)) })
@@ -165,6 +170,9 @@ func (l *link) run(ctx context.Context) {
 		wg.Go(func() { l.ping(ctx) })
 	}
 	err := l.do(ctx, func(out *venue.Output) error { return l.session.Opened(out) })
+	if err == nil {
+		close(l.begun)
+	}
 	if err == nil && l.s.traits.Ack == 0 {
 		err = l.takeAll(ctx)
 	}
@@ -175,7 +183,7 @@ func (l *link) run(ctx context.Context) {
 		err = cause
 	}
 	l.err = l.s.explain(l.host, err)
-	l.cancel(err)
+	stop(err)
 	l.mu.Lock()
 	letting := l.letting
 	l.mu.Unlock()
@@ -468,7 +476,8 @@ func (l *link) do2(ctx context.Context, at time.Time) error {
 	})
 }
 
-// expire asks once more for what was not acknowledged in time, and then takes it as refused.
+// expire asks once more for what was not acknowledged in time. What is still not acknowledged ends the connection, and on the next
+// one counts as refused, unless it was taken before.
 func (l *link) expire(ctx context.Context, at time.Time) error {
 	l.mu.Lock()
 	var again []venue.Instrument
@@ -494,10 +503,21 @@ func (l *link) expire(ctx context.Context, at time.Time) error {
 		return fmt.Errorf("the venue acknowledged none of %d subscriptions", len(none))
 	}
 	for _, s := range none {
-		l.mu.Lock()
-		l.refuse(ctx, s, "the venue did not acknowledge the subscription")
-		l.settle()
-		l.mu.Unlock()
+		switch strikes, ever := l.s.strike(s); {
+		case strikes == 1:
+			return fmt.Errorf("the venue did not acknowledge %s", s.Name()) // It may be the line.
+		case ever:
+			l.mu.Lock()
+			if sub := l.asked[s]; sub != nil { // Others shall not suffer for it. It is asked for again later.
+				sub.tries, sub.expires = 1, at.Add(l.s.t.refused)
+			}
+			l.mu.Unlock()
+		default:
+			l.mu.Lock()
+			l.refuse(ctx, s, "the venue did not acknowledge the subscription")
+			l.settle()
+			l.mu.Unlock()
+		}
 	}
 	if len(again) > 0 {
 		return l.do(ctx, func(out *venue.Output) error { return l.session.Subscribe(again, out) })
@@ -507,6 +527,13 @@ func (l *link) expire(ctx context.Context, at time.Time) error {
 
 // change unsubscribes from instruments, for a reason, and subscribes to others.
 func (l *link) change(ctx context.Context, add, remove []venue.Instrument, reason string) error {
+	select {
+	case <-l.begun:
+	case <-l.done:
+		return nil
+	case <-ctx.Done():
+		return nil
+	}
 	if len(remove) > 0 {
 		l.mu.Lock()
 		var gone []market.Symbol

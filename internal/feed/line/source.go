@@ -52,7 +52,9 @@ type source struct {
 	stale   map[market.Symbol]bool // symbols that were told to be without a connection
 	listed  []venue.Instrument
 	renewal []venue.Instrument
-	denied  []string // refusals, to be told when nothing is left
+	strikes map[market.Symbol]int  // connections in a row that a symbol was not acknowledged on
+	ever    map[market.Symbol]bool // symbols that were taken once
+	denied  []string               // refusals, to be told when nothing is left
 }
 
 var _ feed.Source = (*source)(nil)
@@ -307,6 +309,8 @@ func (s *source) carries(ctx context.Context, symbol market.Symbol) {
 	s.mu.Lock()
 	s.carried[symbol]++
 	s.changed = true
+	s.ever[symbol] = true
+	delete(s.strikes, symbol)
 	revived := s.stale[symbol]
 	delete(s.stale, symbol)
 	s.mu.Unlock()
@@ -315,6 +319,14 @@ func (s *source) carries(ctx context.Context, symbol market.Symbol) {
 		e := market.Entry{Kind: market.KindStatus, Symbol: symbol, State: market.StateLive, Event: at, Received: at}
 		_ = s.desk.tell(ctx, e) //nolint:errcheck // the sink is over, and says so to the next who pushes
 	}
+}
+
+// strike counts a connection that a symbol was not acknowledged on, and tells whether it ever was.
+func (s *source) strike(symbol market.Symbol) (n int, ever bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.strikes[symbol]++
+	return s.strikes[symbol], s.ever[symbol]
 }
 
 // carriesNot notes that one connection less carries the symbols.
