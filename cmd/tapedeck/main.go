@@ -85,6 +85,6 @@ func newRoot() *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newServe(), newTail(), newPlay(), newVerify(), newImport(), newExport(), newBench(), newVersion())
+	root.AddCommand(newServe(), newTail(), newPlay(), newAlert(), newVerify(), newImport(), newExport(), newBench(), newVersion())
 	return root
 }
