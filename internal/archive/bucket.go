@@ -176,11 +176,17 @@ func (b *bucket) Open(ctx context.Context, name string) (File, error) {
 	return &object{bucket: b, key: key, tag: info.ETag, size: info.Size}, nil
 }
 
-// missing makes an error that says that there is no such object one of a missing file.
+// missing makes an error that says that there is no such object one of a missing file, and one that says that the key may not do this one of
+// permission.
 func missing(err error) error {
+	if err == nil {
+		return nil
+	}
 	switch minio.ToErrorResponse(err).Code {
 	case minio.NoSuchKey, minio.NoSuchBucket:
 		return fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+	case minio.AccessDenied:
+		return fmt.Errorf("%w: %w", fs.ErrPermission, err)
 	}
 	return err
 }
@@ -193,7 +199,7 @@ func (b *bucket) Remove(ctx context.Context, name string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if err := b.client.RemoveObject(ctx, b.name, key, minio.RemoveObjectOptions{}); err != nil && !errors.Is(missing(err), fs.ErrNotExist) {
+	if err := missing(b.client.RemoveObject(ctx, b.name, key, minio.RemoveObjectOptions{})); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove %s of %s: %w", name, b, err)
 	}
 	return nil

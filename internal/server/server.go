@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"tapedeck/internal/alert"
+	"tapedeck/internal/archive"
 	"tapedeck/internal/candle"
 	"tapedeck/internal/feed"
 	"tapedeck/internal/feed/poll"
@@ -170,6 +171,7 @@ func (n *node) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	place = archive.Lenient(place, n.log.With("part", "archive"))
 	n.store, err = store.Open(ctx, store.Options{
 		Path: path, Logger: n.log.With("part", "store"), Registerer: n.metrics, Source: n.tape, Archive: place,
 		Candles: candle.Options{Calendars: n.calendars, Rules: n.rules},

@@ -24,6 +24,7 @@ import (
 // S3 is an S3 server in memory: it keeps what a client sent, checked by its checksum, and a bucket is made by being named. Its fields may be
 // set while no request is under way.
 type S3 struct {
+	Deny  func(r *http.Request) bool // requests that the key may not make: 403; nil: none
 	Fail  func(r *http.Request) bool // requests that are answered with 503; nil: none
 	Spoil func(b []byte) []byte      // what is kept of what was sent; nil: all
 	URL   string                     // of the bucket, with what one needs to use it
@@ -60,6 +61,10 @@ func (s *S3) Names() []string {
 func (s *S3) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.Deny != nil && s.Deny(r) {
+		s.refuse(w, http.StatusForbidden, "AccessDenied")
+		return
+	}
 	if s.Fail != nil && s.Fail(r) {
 		s.refuse(w, http.StatusServiceUnavailable, "SlowDown")
 		return

@@ -1,0 +1,38 @@
+package archive
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+
+	"tapedeck/internal/archive/archivetest"
+)
+
+// TestLenient removes from a bucket whose key may write and not delete: the object stays, and the log names it. Other failures are told.
+func TestLenient(t *testing.T) {
+	s := archivetest.New(t)
+	p := mustOpen(t, s.URL, t.TempDir())
+	if err := keep(t, p, someName, []byte("content")); err != nil {
+		t.Fatal(err)
+	}
+	s.Deny = func(r *http.Request) bool { return r.Method == http.MethodDelete }
+	if err := p.Remove(t.Context(), someName); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("got %v, want that it is not permitted", err)
+	}
+	var log bytes.Buffer
+	l := Lenient(p, slog.New(slog.NewTextHandler(&log, nil)))
+	if err := l.Remove(t.Context(), someName); err != nil || !strings.Contains(log.String(), someName) || len(s.Names()) != 1 {
+		t.Errorf("got %v, log %q, %d objects", err, log.String(), len(s.Names()))
+	}
+	s.Deny = nil
+	if err := l.Remove(t.Context(), someName); err != nil || len(s.Names()) != 0 {
+		t.Errorf("got %v, %d objects", err, len(s.Names()))
+	}
+	if err := l.Remove(t.Context(), "../x"); !errors.Is(err, fs.ErrInvalid) {
+		t.Errorf("got %v", err)
+	}
+}
