@@ -124,12 +124,14 @@ func TestWhatWasThereBeforeIsLeftOut(t *testing.T) {
 		want   []string
 	}{
 		"neither id nor time": {
-			"as=X&value=v", []string{`{"v":1}`, `{"v":1}`, `{"v":2}`, `{"v":1}`, `{"v":1.0}`},
+			"as=X&value=v",
+			[]string{`{"v":1}`, `{"v":1}`, `{"v":2}`, `{"v":1}`, `{"v":1.0}`},
 			[]string{"X 1", "X 2", "X 1", "X 1.0"},
 		},
 		"every reading": {"as=X&value=v&repeat=true", []string{`{"v":1}`, `{"v":1}`}, []string{"X 1", "X 1"}},
 		"a place in the answer": {
-			"symbol=s&value=v", []string{`[{"s":"a","v":1},{"s":"b","v":1}]`, `[{"s":"a","v":1},{"s":"b","v":2}]`},
+			"symbol=s&value=v",
+			[]string{`[{"s":"a","v":1},{"s":"b","v":1}]`, `[{"s":"a","v":1},{"s":"b","v":2}]`},
 			[]string{"A 1", "B 1", "B 2"},
 		},
 		"time and value": {
@@ -220,12 +222,12 @@ func TestSince(t *testing.T) {
 		t.Errorf("got %d ticks, want 5", got)
 	}
 	s = &server{answers: bodies(`[]`)}
-	run(t, params, feed.Start{Offset: sink.Offset()}, s)
+	_, _ = run(t, params, feed.Start{Offset: sink.Offset()}, s)
 	if diff := cmp.Diff([]string{last}, queries(s)); diff != "" {
 		t.Errorf("after a restart (-want +got)\n%s", diff)
 	}
 	s = &server{answers: bodies(`[]`)}
-	run(t, strings.Replace(params, "at=", "time=", 1), feed.Start{Offset: sink.Offset()}, s)
+	_, _ = run(t, strings.Replace(params, "at=", "time=", 1), feed.Start{Offset: sink.Offset()}, s)
 	if diff := cmp.Diff([]string{"room=1"}, queries(s)); diff != "" {
 		t.Errorf("of another question (-want +got)\n%s", diff)
 	}

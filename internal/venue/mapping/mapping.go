@@ -49,8 +49,9 @@ type Mapping struct {
 	// Symbols are the source's own names of what the feed carries; none is: whatever comes.
 	Symbols []string
 
-	rules []rule
-	names *names
+	secrets []string // that no message must repeat
+	rules   []rule
+	names   *names
 }
 
 // Stream is what is particular to a WebSocket source.

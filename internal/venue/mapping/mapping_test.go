@@ -332,7 +332,7 @@ func TestMistakesInFilesNameTheLine(t *testing.T) {
 
 func TestSession(t *testing.T) {
 	m := parse(t, params{
-		"symbols": "a,b,c", "symbol": "s", "value": "v", "login": `{"op":"login","token":"{key}"}`, "key": "k1", "chunk": "2",
+		"symbols": "a,b,c", "symbol": "s", "value": "v", "login": `{"op":"login","token":"{key}"}`, "key": "hunter2", "chunk": "2",
 		"subscribe": `{"op":"sub","of":{symbols}}`, "unsubscribe": `un {symbol}`, "ack": "event=subscribed", "refuse": "event=error", "refusetext": "msg",
 		"ping": "ping", "every": "5s", "stall": "20s", "id": "i",
 	})
@@ -356,7 +356,7 @@ func TestSession(t *testing.T) {
 		return sent
 	}
 	got := sends(func() error { return s.Opened(&out) })
-	want := []string{`{"op":"login","token":"k1"}`, `{"op":"sub","of":["a","b"]}`, `{"op":"sub","of":["c"]}`}
+	want := []string{`{"op":"login","token":"hunter2"}`, `{"op":"sub","of":["a","b"]}`, `{"op":"sub","of":["c"]}`}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
@@ -374,7 +374,7 @@ func TestSession(t *testing.T) {
 	if diff := cmp.Diff([]string{"LAB:A arrival 1 x 0 id 1", "1 not_json"}, lines(&out)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	if err := s.Message([]byte(`{"event":"error","msg":"bye"}`), arrival, &out); err == nil || !strings.Contains(err.Error(), "bye") {
+	if err := s.Message([]byte(`{"event":"error","msg":"bye hunter2"}`), arrival, &out); err == nil || !strings.Contains(err.Error(), "bye ***") {
 		t.Errorf("a refusal of nothing in particular: got %v", err)
 	}
 	got = sends(func() error { return s.Unsubscribe(v.Instruments()[:1], &out) })

@@ -210,7 +210,7 @@ func (s *settings) mapping(place Place, secret func(string) (string, error)) (*M
 // source reads where the source is and what is sent along. In queries, headers and messages {key} and {secret} stand for what the
 // parameters of these names are.
 func (s *settings) source(m *Mapping, place Place, secret func(string) (string, error)) error {
-	fill, err := s.secrets(secret)
+	fill, err := s.secrets(m, secret)
 	if err != nil {
 		return err
 	}
@@ -267,12 +267,13 @@ func (s *settings) source(m *Mapping, place Place, secret func(string) (string, 
 }
 
 // secrets returns what puts the secrets into a text, escaped for a query or as they are.
-func (s *settings) secrets(secret func(string) (string, error)) (fill func(text string, query bool) string, err error) {
+func (s *settings) secrets(m *Mapping, secret func(string) (string, error)) (fill func(text string, query bool) string, err error) {
 	values := make(map[string]string)
 	for _, name := range []string{"key", "secret"} {
 		if values[name], err = secret(s.value(name)); err != nil {
 			return nil, s.errorf(name, err.Error())
 		}
+		m.secrets = append(m.secrets, values[name])
 	}
 	return func(text string, query bool) string {
 		for _, name := range []string{"key", "secret"} {

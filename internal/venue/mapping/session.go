@@ -209,7 +209,7 @@ func (s *session) refused(message string, out *venue.Output) error {
 	reason := "refused"
 	if at := s.m.Stream.RefuseText; at != "" {
 		if words := text(gjson.Get(message, at)); words != "" {
-			reason = strings.Clone(words[:min(len(words), maxWords)])
+			reason = venue.Mask(strings.Clone(words[:min(len(words), maxWords)]), s.m.secrets...)
 		}
 	}
 	if len(s.waiting) == 0 || len(s.waiting[0]) == 0 {

@@ -38,8 +38,16 @@ func (s *settings) readRule(m *Mapping) (r rule, err error) {
 		name string
 		to   *path
 	}{
-		{"items", &r.items}, {price, &r.price}, {"size", &r.size}, {"side", &r.side}, {"id", &r.id}, {"bid", &r.bid},
-		{"bidsize", &r.bidSize}, {"ask", &r.ask}, {"asksize", &r.askSize}, {"time", &r.time},
+		{"items", &r.items},
+		{price, &r.price},
+		{"size", &r.size},
+		{"side", &r.side},
+		{"id", &r.id},
+		{"bid", &r.bid},
+		{"bidsize", &r.bidSize},
+		{"ask", &r.ask},
+		{"asksize", &r.askSize},
+		{"time", &r.time},
 	} {
 		if v := s.value(p.name); v != "" {
 			if *p.to, err = parsePath(v); err != nil {
