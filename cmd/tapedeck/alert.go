@@ -269,7 +269,7 @@ func readRules(name string) ([]alert.Rule, error) {
 		d := yaml.NewDecoder(&text)
 		d.KnownFields(true)
 		if err := d.Decode(&rules[i]); err != nil {
-			return nil, fmt.Errorf("%s: the rule at line %d: %w", name, n.Line, err)
+			return nil, fmt.Errorf("%s:%d: %s", name, n.Line, oneLine(err))
 		}
 		checked := rules[i]
 		if checked.ID == "" {
@@ -280,6 +280,22 @@ func readRules(name string) ([]alert.Rule, error) {
 		}
 	}
 	return rules, nil
+}
+
+// oneLine words an error of a decoder of YAML, which counts lines from the beginning of the rule, in one line and without them.
+func oneLine(err error) string {
+	wrong, ok := errors.AsType[*yaml.TypeError](err)
+	if !ok {
+		return err.Error()
+	}
+	var list []string
+	for _, e := range wrong.Errors {
+		if _, what, ok := strings.Cut(e, ": "); ok {
+			e = what
+		}
+		list = append(list, strings.TrimSuffix(e, " in type alert.Rule"))
+	}
+	return strings.Join(list, "; ")
 }
 
 // exchange sends a request about rules and reads the answer into v, unless that is nil.
