@@ -20,6 +20,19 @@ func WideOf(d Decimal) Wide {
 	return Wide{lo: magnitude(d.coef), exp: d.exp, negative: d.coef < 0}
 }
 
+// Decimal returns w with the same digits as a Decimal, of which WideOf makes w again; ok is false when a Decimal cannot hold them.
+func (w Wide) Decimal() (d Decimal, ok bool) {
+	if w.hi != 0 || w.lo > math.MaxInt64 {
+		return Decimal{}, false
+	}
+	coef := int64(w.lo)
+	if w.negative {
+		coef = -coef
+	}
+	d, err := NewDecimal(coef, int(w.exp))
+	return d, err == nil
+}
+
 // Product returns a × b exactly. The exponents of prices and sizes that a venue sends add up to a legal one; ErrRange otherwise.
 func Product(a, b Decimal) (Wide, error) {
 	hi, lo := bits.Mul64(magnitude(a.coef), magnitude(b.coef))

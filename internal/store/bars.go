@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math"
@@ -133,33 +132,18 @@ func (r *barReader) read(ctx context.Context, dst []market.Bar) ([]market.Bar, e
 	if err != nil {
 		return dst, err
 	}
-	where := "symbol = ? AND interval = ? AND start >= ? AND start < ? ORDER BY start LIMIT ?"
-	if r.query.Descending {
-		where = "symbol = ? AND interval = ? AND start >= ? AND start < ? ORDER BY start DESC LIMIT ?"
-	}
 	size := r.page
 	if r.kept() {
 		size = min(size, r.query.Limit)
 	}
+	stored := newBarStream(r, first, end, size)
 	var page []market.Bar // what could not be used yet, and then a page
 	for wanted := len(dst) + r.query.Limit; ; {
 		left := len(page)
-		err = direct(ctx, r.conn, "SELECT "+barRead+" FROM bar_rows b WHERE "+where, []int64{r.id, intervalID(r.base), first, end, int64(size)},
-			func(row []driver.Value) error {
-				page = append(page, market.Bar{Symbol: r.query.Symbol, Interval: r.base})
-				return takeBar(row, &page[len(page)-1])
-			})
-		if err != nil {
+		if page, err = stored.next(ctx, page, size); err != nil {
 			return dst, fmt.Errorf("read bars of %s: %w", r.query.Symbol, mark(err))
 		}
 		last := len(page)-left < size
-		if len(page) > left {
-			if start := int64(page[len(page)-1].Start); r.query.Descending {
-				end = start
-			} else {
-				first = start + 1
-			}
-		}
 		if dst, page, err = r.take(dst, page, wanted, last); err != nil || last || len(dst) == wanted {
 			return dst, err
 		}

@@ -23,6 +23,9 @@ func (w *writer) writeBars(ctx context.Context, b *batch, n *rowCounts) (late []
 				return nil, err
 			}
 		}
+		if whole, err = w.pager.take(ctx, b, whole); err != nil {
+			return nil, err
+		}
 		for final, bulk := range map[bool]*bulk{false: w.openBars, true: w.finalBars} {
 			if err := w.run(ctx, bulk, &n.bars, func() error { return w.fillBars(ctx, b, bulk, final, whole) }); err != nil {
 				return nil, err
@@ -32,12 +35,12 @@ func (w *writer) writeBars(ctx context.Context, b *batch, n *rowCounts) (late []
 			if err := w.run(ctx, w.gaps, &n.gaps, func() error { return w.fillGaps(ctx, []gap{*step.gap}) }); err != nil {
 				return nil, err
 			}
-			if err := w.markBars(ctx, step.gap); err != nil {
+			if err := w.markBars(ctx, b, step.gap); err != nil {
 				return nil, fmt.Errorf("mark bars within a gap: %w", err)
 			}
 		}
 	}
-	return late, nil
+	return late, w.pager.flush(ctx)
 }
 
 func hasDelta(changes []candle.Change) bool {
@@ -69,7 +72,10 @@ func (w *writer) merge(ctx context.Context, b *batch, changes []candle.Change, l
 	var next nextBar
 	for _, c := range deltas {
 		id := b.id(c.Bar.Symbol)
-		stored, err := next.at(ctx, w.next, id, &c.Bar)
+		stored, paged, err := w.pager.find(ctx, id, &c.Bar)
+		if err == nil && !paged {
+			stored, err = next.at(ctx, w.next, id, &c.Bar)
+		}
 		if err != nil {
 			return nil, nil, err
 		}
@@ -170,7 +176,10 @@ func (g *gap) within(interval int64) []any {
 
 // markBars marks the final bars within a gap, which is a revision of them, or takes the mark away when the gap was filled. Bars
 // that candles still hold are written after this, as candles see them, and come out the same.
-func (w *writer) markBars(ctx context.Context, g *gap) error {
+func (w *writer) markBars(ctx context.Context, b *batch, g *gap) error {
+	if err := w.markPages(ctx, b, g); err != nil {
+		return err
+	}
 	for _, v := range w.kept {
 		interval := intervalID(v)
 		if g.Flags&market.FlagFilled != 0 {
@@ -181,6 +190,37 @@ func (w *writer) markBars(ctx context.Context, g *gap) error {
 		}
 		if _, err := w.conn.ExecContext(ctx, "UPDATE bar_rows SET gappy = 1, rev = rev + 1"+within+" AND gappy = 0",
 			g.within(interval)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// markPages does so with the bars in pages.
+func (w *writer) markPages(ctx context.Context, b *batch, g *gap) error {
+	filled := g.Flags&market.FlagFilled != 0
+	from, to := g.span()
+	var of []*symbolState
+	for _, st := range b.symbols {
+		if g.symbol == st.id || g.symbol == 0 && (g.feed == "" || g.feed == st.listing.Feed) {
+			of = append(of, st)
+		}
+	}
+	slices.SortFunc(of, func(x, y *symbolState) int { return cmp.Compare(x.id, y.id) })
+	for _, st := range of {
+		if err := w.pager.within(ctx, st.id, st.symbol, from, to, func(bar *market.Bar) (bool, error) {
+			if bar.Gappy != filled {
+				return false, nil
+			}
+			if filled {
+				if open, err := w.gapOpen(ctx, g.feed, st.id, bar.Start, bar.End); err != nil || open {
+					return false, err
+				}
+			}
+			bar.Gappy = !filled
+			bar.Rev++
+			return true, nil
+		}); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,8 @@ package store
 import (
 	"bufio"
 	"context"
+	"database/sql/driver"
+	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -25,12 +27,66 @@ func dump(t testing.TB, path string) []string {
 	var out []string
 	for _, query := range []string{
 		"SELECT * FROM symbols ORDER BY id", "SELECT * FROM forms ORDER BY id", "SELECT * FROM trade_rows", "SELECT * FROM quote_rows",
-		"SELECT * FROM bar_rows", "SELECT * FROM gaps ORDER BY position, through, since_ns", "SELECT * FROM feeds ORDER BY feed", "SELECT * FROM tape",
+		"", "SELECT * FROM gaps ORDER BY position, through, since_ns", "SELECT * FROM feeds ORDER BY feed", "SELECT * FROM tape",
 		"SELECT * FROM epochs",
 	} {
+		if query == "" {
+			out = append(out, dumpBars(t, path)...)
+			continue
+		}
 		out = append(out, userReads(t, path+"?mode=ro", query)...)
 	}
 	return out
+}
+
+// dumpBars returns the stored bars as if all were rows of bar_rows: which of them are in pages depends on how the tape was cut.
+func dumpBars(t testing.TB, path string) []string {
+	t.Helper()
+	out := userReads(t, path+"?mode=ro", "SELECT * FROM bar_rows")
+	for _, page := range userReads(t, path+"?mode=ro", "SELECT symbol, start, hex(data) FROM bar_pages") {
+		part := strings.Split(page, "|")
+		data, err := hex.DecodeString(part[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		symbol, at := number(t, part[0]), number(t, part[1])
+		bars, err := takePage(nil, "X", market.Time(at), data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range bars {
+			values := make([]driver.NamedValue, barColumnCount)
+			barValues(values, symbol, &bars[i])
+			line := make([]string, len(values))
+			for j := range values {
+				line[j] = fmt.Sprint(values[j].Value)
+			}
+			out = append(out, strings.Join(line, "|"))
+		}
+	}
+	key := func(line string) [3]int64 {
+		part := strings.SplitN(line, "|", 4)
+		return [3]int64{number(t, part[0]), number(t, part[1]), number(t, part[2])}
+	}
+	slices.SortFunc(out, func(a, b string) int {
+		k, l := key(a), key(b)
+		return slices.Compare(k[:], l[:])
+	})
+	for i := 1; i < len(out); i++ {
+		if key(out[i-1]) == key(out[i]) {
+			t.Errorf("a bar is stored twice:\n%s\n%s", out[i-1], out[i])
+		}
+	}
+	return out
+}
+
+func number(t testing.TB, s string) int64 {
+	t.Helper()
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // same holds what one store holds to what another does.

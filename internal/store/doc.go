@@ -29,6 +29,7 @@
 //	quote_rows  symbol event seq | n delay bid bid_size ask ask_size form     key (symbol, event, seq)
 //	bar_rows    symbol interval start | end open high low close …_exp volume turnover count open_at open_seq close_at close_seq
 //	            first_seq last_seq rev final gappy priced                     key (symbol, interval, start)
+//	bar_pages   id | symbol interval start last count data                    unique (symbol, interval, start)
 //	imported_bar_rows  symbol interval start | end open high low close …_exp volume count    key (symbol, interval, start)
 //	imported_intervals seconds | interval  the names of the intervals of imported_bar_rows
 //	intervals   seconds | interval  the names of the intervals of bar_rows
@@ -49,6 +50,10 @@
 // blob "number name". The columns trade_first, trade_last, quote_first, quote_last of symbols are the smallest and largest event
 // time; newest_trade and newest_quote the highest seq and its time. The interval of a bar is in seconds; open_at, close_at
 // with their seq say which trades its open and close are from; a bar that is not priced has only volume yet.
+//
+// Closed bars of 1 s, most of a store's where trades are rare, are not rows for long: when there are enough of a symbol, the oldest move to a row of
+// bar_pages, some 64 in each; appendPage says in which form. The newest stay rows, those that are open do, and whatever a file of format 1 has until it is written to.
+// A bar is in one of the two. The view bars shows rows.
 //
 // PRAGMA application_id is 0x5444434b ("TDCK"), PRAGMA user_version is 1000 × major + minor of the format. A program reads files
 // of any minor version of its major version, brings older ones up to date in one transaction, and refuses another major

@@ -14,7 +14,7 @@ import (
 
 // Keys of the table meta.
 const (
-	metaFormat  = "format"  // "1.1"
+	metaFormat  = "format"  // "2.0"
 	metaCreated = "created" // RFC 3339
 	metaOpen    = "open"    // "1" while a program has the file open for writing
 	metaSuspect = "suspect" // "1" when a check found damage: the next Open checks before anything else
@@ -78,7 +78,11 @@ func prepareSchema(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 		return err
 	}
 	if version > 0 {
-		log.InfoContext(ctx, "the store is brought up to date; a large file takes minutes", "from", version, "to", userVersion)
+		if version < 1001 {
+			log.InfoContext(ctx, "the store is brought up to date; a large file takes minutes", "from", version, "to", userVersion)
+		} else {
+			log.InfoContext(ctx, "the store is brought up to date; its bars of seconds take less room bit by bit", "from", version, "to", userVersion)
+		}
 	}
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
@@ -107,10 +111,12 @@ func migration(version int) []string {
 	var steps []string
 	if version == 0 {
 		steps = append(steps, tables, "INSERT INTO tape VALUES (1, '', 0, 0, 0, 0)", fmt.Sprintf("PRAGMA application_id = %d", applicationID))
-		version = formatMajor * 1000
+		version = 1000
 	}
-	for _, added := range additions()[version%1000:] {
-		steps = append(steps, added...)
+	for _, added := range additions() {
+		if added.version > version {
+			steps = append(steps, added.steps...)
+		}
 	}
 	return append(append(steps, views()...), fmt.Sprintf("PRAGMA user_version = %d", userVersion))
 }

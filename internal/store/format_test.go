@@ -53,7 +53,7 @@ func TestUnknownFormatIsRefused(t *testing.T) {
 		statement string
 		says      string
 	}{
-		"newer major":     {"PRAGMA user_version = 2000", "format 2.0"},
+		"newer major":     {"PRAGMA user_version = 3000", "format 3.0"},
 		"another program": {"PRAGMA application_id = 7", "another program"},
 		"no version":      {"PRAGMA user_version = 0", "format 0.0"},
 	} {
@@ -84,12 +84,12 @@ func TestUnknownFormatIsRefused(t *testing.T) {
 
 func TestNewerMinorIsRead(t *testing.T) {
 	o, src, want := filled(t)
-	edit(t, o.Path, "PRAGMA user_version = 1007", "CREATE TABLE future (x)", "ALTER TABLE symbols ADD COLUMN future TEXT")
+	edit(t, o.Path, "PRAGMA user_version = 2007", "CREATE TABLE future (x)", "ALTER TABLE symbols ADD COLUMN future TEXT")
 	s := mustOpen(t, o)
 	src.Put("coinbase", trade("COINBASE:NEW", 1, start, "1", "1"))
 	record(t, s, src)
 	got := userReads(t, o.Path, "PRAGMA user_version")
-	if diff := cmp.Diff([]string{"1007"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"2007"}, got); diff != "" {
 		t.Error(diff)
 	}
 	if len(dump(t, o.Path)) <= len(want) {

@@ -7,11 +7,11 @@ import (
 	"tapedeck/internal/market"
 )
 
-// The format of the file. A file of another major version is refused, one of a newer minor version is read: a minor version
-// only adds tables and columns.
+// The format of the file. A file of a newer major version is refused, one of a newer minor version is read: a minor version
+// only adds tables and columns. Since 2.0 closed bars of 1 s are in pages, which a program of before would not find.
 const (
-	formatMajor = 1
-	formatMinor = 1
+	formatMajor = 2
+	formatMinor = 0
 
 	// userVersion is what PRAGMA user_version holds: major × 1000 + minor.
 	userVersion = formatMajor*1000 + formatMinor
@@ -197,10 +197,17 @@ CREATE TABLE archive_removed (
 ) WITHOUT ROWID;
 `
 
-// additions returns the tables that each minor version added, in order: the first element is what brings format 1.0 to 1.1.
-func additions() [][]string {
-	return [][]string{
-		append([]string{archiveTables, importedTables, coverageTables}, coverageFill()...),
+// addition is what a version added.
+type addition struct {
+	version int
+	steps   []string
+}
+
+// additions returns the tables that each version behind 1.0 added, in order. What is in the file already stays as it is.
+func additions() []addition {
+	return []addition{
+		{1001, append([]string{archiveTables, importedTables, coverageTables}, coverageFill()...)},
+		{2000, []string{pagesTable}},
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 // Report is what Verify found.
 type Report struct {
 	Path     string        `json:"path"`
-	Format   string        `json:"format"`   // "1.1"
+	Format   string        `json:"format"`   // "2.0"
 	Clean    bool          `json:"clean"`    // the file was closed by the program that wrote it
 	Epoch    string        `json:"epoch"`    // of the tape, in hexadecimal; empty when nothing was recorded
 	Position tape.Position `json:"position"` // of the tape, up to which it has been recorded
@@ -145,8 +145,13 @@ func (r *Report) verify(ctx context.Context, db *sql.DB, place archive.Place) er
 			return err
 		}
 	}
-	if version%1000 >= 1 {
+	if version >= 1001 {
 		if err := r.imported(ctx, db); err != nil {
+			return err
+		}
+	}
+	if version >= 2000 {
+		if err := r.pages(ctx, db); err != nil {
 			return err
 		}
 	}
@@ -154,7 +159,7 @@ func (r *Report) verify(ctx context.Context, db *sql.DB, place archive.Place) er
 		return err
 	}
 	r.Archived.Place = place.String()
-	return r.numbers(ctx, db, &coldVerifier{place: place, listed: version%1000 >= 1})
+	return r.numbers(ctx, db, &coldVerifier{place: place, listed: version >= 1001})
 }
 
 // integrity runs SQLite's own check.
@@ -172,6 +177,41 @@ func (r *Report) integrity(ctx context.Context, db *sql.DB) error {
 		if line != "ok" {
 			r.problem("%s", line)
 		}
+	}
+	return rows.Err()
+}
+
+// pages takes all pages of bars apart.
+func (r *Report) pages(ctx context.Context, db *sql.DB) error {
+	rows, err := db.QueryContext(ctx, "SELECT p.id, p.symbol, p.interval, p.start, p.last, p.count, p.data, s.id IS NOT NULL"+
+		" FROM bar_pages p LEFT JOIN symbols s ON s.id = p.symbol ORDER BY p.symbol, p.interval, p.start")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var of, end int64 // the page before, and where it ended
+	var bars []market.Bar
+	for rows.Next() {
+		var id, symbol, interval, start, last, count int64
+		var data []byte
+		var known bool
+		if err := rows.Scan(&id, &symbol, &interval, &start, &last, &count, &data, &known); err != nil {
+			return err
+		}
+		r.Bars += count
+		if bars, err = takePage(bars[:0], "", market.Time(start), data); err != nil {
+			r.problem("page %d of bars: %v", id, err)
+			continue
+		}
+		switch {
+		case !known:
+			r.problem("page %d of bars has a symbol that is not in symbols", id)
+		case interval != pagedID || int64(len(bars)) != count || int64(bars[len(bars)-1].Start) != last:
+			r.problem("page %d of bars is not what its row says", id)
+		case of == symbol && start <= end:
+			r.problem("page %d of bars begins within the one before it", id)
+		}
+		of, end = symbol, last
 	}
 	return rows.Err()
 }

@@ -58,7 +58,7 @@ func TestVerify(t *testing.T) {
 	trades, quotes := onTape(src, market.KindTrade, ""), onTape(src, market.KindQuote, "")
 	want := Report{
 		Archived: Archived{Place: DefaultArchive(o.Path)},
-		Path:     o.Path, Format: "1.1", Clean: true, Epoch: src.Epoch.String(), Position: src.Bounds().Last, Entries: src.Len(),
+		Path:     o.Path, Format: "2.0", Clean: true, Epoch: src.Epoch.String(), Position: src.Bounds().Last, Entries: src.Len(),
 		Symbols: 5, Trades: int64(len(trades)), Quotes: int64(len(quotes)), Problems: []string{},
 		First: min(trades[0].Event, quotes[0].Event), Last: max(trades[len(trades)-1].Event, quotes[len(quotes)-1].Event),
 	}

@@ -12,9 +12,10 @@ import (
 
 // writer writes transactions over the one connection that may write. It belongs to the recorder.
 type writer struct {
-	conn *sql.Conn
-	kept []market.Interval // of bars
-	next *sql.Stmt         // nextQuery
+	conn  *sql.Conn
+	kept  []market.Interval // of bars
+	next  *sql.Stmt         // nextQuery
+	pager pager
 
 	trades, quotes, forms, symbols, feeds, openBars, finalBars, imported, gaps, place, epochs, coverage, late *bulk
 }
@@ -25,7 +26,7 @@ func newWriter(ctx context.Context, s *Store) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{conn: conn, kept: s.candles.Intervals}
+	w := &writer{conn: conn, kept: s.candles.Intervals, pager: pager{conn: conn}}
 	err = conn.Raw(func(c any) error {
 		prepare, ok := c.(driver.ConnPrepareContext)
 		if !ok {
@@ -60,6 +61,9 @@ func newWriter(ctx context.Context, s *Store) (*writer, error) {
 	if err == nil {
 		w.next, err = conn.PrepareContext(ctx, nextQuery)
 	}
+	if err == nil {
+		err = w.pager.prepare(ctx)
+	}
 	if err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
@@ -76,6 +80,7 @@ func (w *writer) Close() error {
 	if w.next != nil {
 		errs = append(errs, w.next.Close())
 	}
+	errs = append(errs, w.pager.Close())
 	errs = append(errs, w.conn.Raw(func(any) error {
 		for _, b := range w.all() {
 			if b != nil {
@@ -95,6 +100,7 @@ func (w *writer) write(ctx context.Context, b *batch) (n rowCounts, err error) {
 	}
 	// Not ctx: an interrupted statement would undo the transaction, and it takes well under a second.
 	ctx = context.WithoutCancel(ctx)
+	w.pager.begin()
 	if err = w.rows(ctx, b, &n); err == nil {
 		if _, err = w.conn.ExecContext(ctx, "COMMIT"); err == nil {
 			return n, nil
@@ -104,6 +110,7 @@ func (w *writer) write(ctx context.Context, b *batch) (n rowCounts, err error) {
 	for _, b := range w.all() {
 		b.reset()
 	}
+	w.pager.reset()
 	// SQLite may have rolled back by itself, and then this fails; either way the transaction is gone.
 	_, _ = w.conn.ExecContext(ctx, "ROLLBACK")
 	return rowCounts{}, err

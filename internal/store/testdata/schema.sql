@@ -1,6 +1,7 @@
 CREATE INDEX archived_by_day ON archived (day);
 CREATE INDEX archived_by_symbol ON archived (symbol, kind, day);
 CREATE INDEX archived_unsettled ON archived (state) WHERE state <> 3;
+CREATE UNIQUE INDEX bar_pages_by_start ON bar_pages (symbol, interval, start);
 CREATE INDEX bar_rows_open ON bar_rows (symbol) WHERE final = 0;
 CREATE INDEX gap_rows_by_symbol ON gap_rows (symbol, since);
 CREATE TABLE archive_removed (
@@ -27,6 +28,15 @@ CREATE TABLE archived (
   created     INTEGER NOT NULL,
   sum         TEXT    NOT NULL,
   file        TEXT    NOT NULL
+);
+CREATE TABLE bar_pages (
+  id       INTEGER PRIMARY KEY,
+  symbol   INTEGER NOT NULL,
+  interval INTEGER NOT NULL,
+  start    INTEGER NOT NULL,
+  last     INTEGER NOT NULL,
+  count    INTEGER NOT NULL,
+  data     BLOB    NOT NULL
 );
 CREATE TABLE bar_rows (
   symbol     INTEGER NOT NULL,
@@ -281,7 +291,7 @@ CREATE VIEW trades AS SELECT
   r.n AS n
 FROM trade_rows r JOIN symbols s ON s.id = r.symbol JOIN forms f ON f.id = r.form;
 PRAGMA application_id = 1413759819;
-PRAGMA user_version = 1001;
+PRAGMA user_version = 2000;
 PRAGMA page_size = 4096;
 PRAGMA journal_mode = wal;
 PRAGMA encoding = UTF-8;
