@@ -3,6 +3,7 @@ package layout
 import (
 	"bytes"
 	"fmt"
+	"strings"
 
 	"tapedeck/internal/market"
 )
@@ -50,8 +51,7 @@ func (n *doubts) number(s []byte, t market.Time) {
 
 // isLeap reports whether a time of day has a 61st second.
 func isLeap(s []byte) bool {
-	if i := bytes.IndexByte(s, ':'); i >= 0 {
-		rest := s[i+1:]
+	if _, rest, ok := bytes.Cut(s, []byte{':'}); ok {
 		return len(rest) >= 5 && rest[2] == ':' && rest[3] == '6' && rest[4] == '0'
 	}
 	return len(s) >= 6 && s[4] == '6' && s[5] == '0'
@@ -82,13 +82,13 @@ func (r *Reader) Doubts() []string {
 		}
 	}
 	if units > 1 {
-		text := "times are numbers of several units:"
+		var parts []string
 		for i, name := range [...]string{"seconds", "milliseconds", "microseconds", "nanoseconds"} {
 			if n.units[i] > 0 {
-				text += fmt.Sprintf(" %d of %s,", n.units[i], name)
+				parts = append(parts, fmt.Sprintf("%d of %s", n.units[i], name))
 			}
 		}
-		list = append(list, text[:len(text)-1])
+		list = append(list, "times are numbers of several units: "+strings.Join(parts, ", "))
 	}
 	say(n.unsized, "has no size, and is in no volume", "have no size, and are in no volume")
 	return list

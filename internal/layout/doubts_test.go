@@ -72,7 +72,7 @@ func TestOldLines(t *testing.T) {
 
 // TestMapNames hints at the column that was meant.
 func TestMapNames(t *testing.T) {
-	for name, want := range map[string]string{"tiem": "did you mean time=time?", "Prise": "did you mean time=price?", "nope": "no such column. The file has", "zzzzzzzz": "no such column. The file has"} {
+	for name, want := range map[string]string{"timm": "did you mean time=time?", "Prise": "did you mean time=price?", "nope": "no such column. The file has", "zzzzzzzz": "no such column. The file has"} {
 		_, err := Open(strings.NewReader("time,price\n1717147800,1\n"), Options{Map: map[string]string{"time": name}})
 		if !errors.Is(err, ErrLayout) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", name, err, want)
