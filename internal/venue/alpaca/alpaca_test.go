@@ -120,6 +120,16 @@ func read[T any](t testing.TB, text []byte) T {
 	return v
 }
 
+// text returns a value that must be a string.
+func text(t testing.TB, v any) string {
+	t.Helper()
+	s, ok := v.(string)
+	if !ok {
+		t.Fatalf("%v is no string", v)
+	}
+	return s
+}
+
 func field[T any](o map[string]any, name string) T {
 	v, _ := o[name].(T)
 	return v
@@ -130,7 +140,7 @@ func tradeOf(t testing.TB, symbol market.Symbol, received market.Time, o map[str
 	t.Helper()
 	var codes []string
 	for _, c := range field[[]any](o, "c") {
-		codes = append(codes, c.(string))
+		codes = append(codes, text(t, c))
 	}
 	id, err := field[json.Number](o, "i").Int64()
 	if err != nil {
@@ -154,7 +164,7 @@ func quoteOf(t testing.TB, symbol market.Symbol, o map[string]any) market.Entry 
 	e := market.Entry{
 		Kind: market.KindQuote, Symbol: symbol, Received: now, Event: instant(t, field[string](o, "t")),
 		Price: number("bp"), Size: number("bs"), Ask: number("ap"), AskSize: number("as"), Exchange: field[string](o, "bx"),
-		Tape: field[string](o, "z")[0], Conditions: field[[]any](o, "c")[0].(string),
+		Tape: field[string](o, "z")[0], Conditions: text(t, field[[]any](o, "c")[0]),
 	}
 	if ax := field[string](o, "ax"); ax != e.Exchange {
 		e.AskFrom = ax
@@ -386,7 +396,7 @@ func TestSymbolLimit(t *testing.T) {
 			tell(t, s, out, `[{"T":"error","code":405,"msg":"symbol limit exceeded"}]`)
 		} else {
 			for _, n := range names {
-				taken = append(taken, n.(string))
+				taken = append(taken, text(t, n))
 			}
 			list, err := json.Marshal(taken)
 			if err != nil {
