@@ -46,6 +46,7 @@ type link struct {
 	asked   map[market.Symbol]*subscription
 	unsent  [][]byte
 	letting bool // ends because another has taken its place
+	over    bool // has ended: nothing is taken any more
 }
 
 // subscription is an instrument that the link is to carry.
@@ -192,7 +193,7 @@ func (l *link) run(ctx context.Context) {
 	}
 	_ = l.conn.CloseNow()
 	wg.Wait()
-	carried := l.carried()
+	carried := l.release()
 	l.s.carriesNot(carried)
 	if l.kinds&venue.Trades != 0 {
 		l.s.desk.let(carried, l.err.Error())
@@ -215,12 +216,15 @@ func (l *link) let() {
 	<-l.done
 }
 
-// carried returns what the venue has taken, sorted.
-func (l *link) carried() []market.Symbol {
+// release returns what the venue has taken, sorted, when the connection has ended. A change that comes later finds nothing: each
+// symbol that was taken is let go once.
+func (l *link) release() []market.Symbol {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	list := l.takenNow()
 	slices.Sort(list)
+	clear(l.asked)
+	l.over = true
 	return list
 }
 
@@ -333,7 +337,7 @@ func (l *link) takenNow() []market.Symbol {
 // take notes that the venue has taken a subscription. It is called with mu held.
 func (l *link) take(ctx context.Context, s market.Symbol) {
 	sub := l.asked[s]
-	if sub == nil || sub.taken {
+	if sub == nil || sub.taken || l.over {
 		return
 	}
 	sub.taken = true
