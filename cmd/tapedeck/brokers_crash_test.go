@@ -144,3 +144,65 @@ func newestSeq(t *testing.T, p *process, symbol string) uint64 {
 	}
 	return answer.Trades[symbol].Seq
 }
+
+// TestTutorialConsumer listens to a channel of Redis as the tutorial's program does, while a server is stopped and started: it gets
+// each trade once, in the order of the tape.
+func TestTutorialConsumer(t *testing.T) {
+	r := brokertest.NewRedis(t)
+	sub := r.Client(t, "").Subscribe(t.Context(), "prices")
+	if _, err := sub.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	data := t.TempDir()
+	args := []string{"--data", data, "--log-level", "warn", "--publish", "redis://" + r.Addr + "/prices", "--feed", "sim://?symbols=AAPL&rate=2000/s&seed=3"}
+	type price struct {
+		Timestamp string
+		Symbol    string
+		Price     json.Number
+	}
+	var got []price
+	listen := func(n int) {
+		t.Helper()
+		for len(got) < n {
+			m, err := sub.ReceiveMessage(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var one price
+			if err := json.Unmarshal([]byte(m.Payload), &one); err != nil {
+				t.Fatalf("%s: %v", m.Payload, err)
+			}
+			got = append(got, one)
+		}
+	}
+	for life := range 3 {
+		p := startServer(t, args...)
+		listen(len(got) + 500*(life+1))
+		p.stop(t)
+	}
+	args[len(args)-1] = "sim://?symbols=IDLE&rate=1/s"
+	p := startServer(t, args...)
+	p.ready(t)
+	all := history(t, p, "trades", "SIM:AAPL")
+	var ours []price
+	for seen := 0; ; listen(seen + 1) {
+		for ; seen < len(got); seen++ {
+			if got[seen].Symbol == "SIM:AAPL" {
+				ours = append(ours, got[seen])
+			}
+		}
+		if len(ours) >= len(all) {
+			break
+		}
+	}
+	if len(ours) > len(all) {
+		t.Errorf("%d messages of %d trades", len(ours), len(all))
+	}
+	for i, k := range all {
+		if ours[i].Price != k.P || ours[i].Timestamp != k.Time {
+			t.Fatalf("message %d is %+v, trade %d is %+v", i+1, ours[i], k.Seq, k)
+		}
+	}
+	p.stop(t)
+	_ = sub.Close()
+}

@@ -37,7 +37,7 @@ func Produce(t *testing.T, cl *kgo.Client, partition int32, messages ...string) 
 	t.Helper()
 	records := make([]*kgo.Record, len(messages))
 	for i, m := range messages {
-		records[i] = &kgo.Record{Partition: partition, Key: []byte("K" + string(rune('A'+partition))), Value: []byte(m)}
+		records[i] = &kgo.Record{Partition: partition, Key: []byte("K" + string('A'+partition)), Value: []byte(m)}
 	}
 	if err := cl.ProduceSync(t.Context(), records...).FirstErr(); err != nil {
 		t.Fatal(err)

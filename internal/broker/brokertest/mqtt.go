@@ -1,7 +1,6 @@
 package brokertest
 
 import (
-	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -15,7 +14,7 @@ import (
 // and what ends it.
 func NewMQTT(t *testing.T, password string) (s *mqtt.Server, address string, stop func()) {
 	t.Helper()
-	s = mqtt.New(&mqtt.Options{InlineClient: true, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	s = mqtt.New(&mqtt.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
 	var err error
 	if password == "" {
 		err = s.AddHook(new(auth.AllowHook), nil)

@@ -73,7 +73,7 @@ func check(t *testing.T, sink *feedtest.Sink, n int) {
 func TestResume(t *testing.T) {
 	_, hosts := brokertest.NewKafka(t, kfake.NumBrokers(1), kfake.SeedTopics(3, "ticks"))
 	cl := brokertest.Producer(t, hosts, "ticks")
-	const each = 3000
+	const each = 1000
 	for partition := range 3 {
 		all := numbers(partition*2*each+1, partition*2*each+each)
 		// Half of them in messages of their own, the others in one that is larger than a push.
@@ -81,13 +81,13 @@ func TestResume(t *testing.T) {
 		big := "[" + strings.Join(numbers(partition*2*each+each+1, (partition+1)*2*each), ",") + "]"
 		brokertest.Produce(t, cl, int32(partition), big)
 	}
-	brokertest.Produce(t, cl, 1, "["+strings.Join(numbers(6*each+1, 6*each+9000), ",")+"]")
-	const total = 6*each + 9000
+	brokertest.Produce(t, cl, 1, "["+strings.Join(numbers(6*each+1, 6*each+5000), ",")+"]")
+	const total = 6*each + 5000
 	sink := &feedtest.Sink{}
 	rng := rand.New(rand.NewPCG(3, 4))
 	for lives := 0; len(sink.Entries()) < total; lives++ {
 		before := len(sink.Entries())
-		err := run(t, "kafka://"+hosts+"/ticks?start=earliest", sink, before+1+rng.IntN(3000))
+		err := run(t, "kafka://"+hosts+"/ticks?start=earliest", sink, before+1+rng.IntN(1500))
 		if !errors.Is(err, errCrash) {
 			t.Fatalf("life %d: %v with %d", lives, err, len(sink.Entries()))
 		}
