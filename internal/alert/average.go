@@ -67,11 +67,15 @@ type average struct {
 	closes ring[float64] // of the last n−1 bars that are over, for sma
 	seen   int           // values that are over
 	a, b   float64       // ema; U and D of rsi; atr
+
+	fresh bool // what value returned last is still right
+	cache float64
 }
 
 func newAverage(key averageKey) *average { return &average{key: key, bars: bars{length: key.length}} }
 
 func (x *average) add(p point) {
+	x.fresh = false
 	done, over := x.bars.add(p)
 	if !over {
 		return
@@ -111,7 +115,15 @@ func smooth(mean, value float64, seen, n int, weight float64) float64 {
 	return mean + (value-mean)*weight
 }
 
-// value returns the function with the running bar.
+// now returns the function with the running bar.
+func (x *average) now() float64 {
+	if !x.fresh {
+		x.cache, x.fresh = x.value(), true
+	}
+	return x.cache
+}
+
+// value computes the function with the running bar.
 func (x *average) value() float64 {
 	if !x.bars.any {
 		return unknown()

@@ -39,7 +39,7 @@ func (p *Program) call(at ast.Node, name string, args []ast.Node, depth int) (ty
 		if err != nil {
 			return typed{}, err
 		}
-		return p.counted(at, typed{node: windowed{name, indexOf(&p.windows, length)}})
+		return p.counted(at, typed{node: windowed{useOf(name), indexOf(&p.windows, windowKey{length, useOf(name)})}})
 	case "sma", "ema", "rsi", "atr":
 		return p.average(at, name, args)
 	case "crosses", "crosses_up", "crosses_down":

@@ -35,12 +35,12 @@ type Program struct {
 	root   node
 	truth  bool // it is true or false, rather than a number
 
-	windows   []market.Time // the lengths that it looks at, each once
-	averages  []averageKey  // what it looks at besides windows, each once
-	memory    int           // numbers that are kept from one evaluation to the next
-	quotes    bool          // it changes with quotes
-	time      bool          // it changes while nothing happens
-	gaps      bool          // it changes with gaps
+	windows   []windowKey  // what it looks at of windows, each once
+	averages  []averageKey // what it looks at besides windows, each once
+	memory    int          // numbers that are kept from one evaluation to the next
+	quotes    bool         // it changes with quotes
+	time      bool         // it changes while nothing happens
+	gaps      bool         // it changes with gaps
 	functions int
 }
 
@@ -173,7 +173,8 @@ func (p *Program) binary(n *ast.BinaryNode, depth int) (typed, error) {
 		if a.truth || b.truth {
 			return typed{}, p.wrong(n, "%s wants a number on both sides", op)
 		}
-		return typed{comparison{op, a.node, b.node}, true}, nil
+		relations := map[string]relation{"<": less, "<=": lessOrEqual, ">": greater, ">=": greaterOrEqual, "==": equal, "!=": different}
+		return typed{comparison{relations[op], a.node, b.node}, true}, nil
 	case "+", "-", "*", "/":
 		if a.truth || b.truth {
 			return typed{}, p.wrong(n, "%s wants a number on both sides", op)

@@ -35,7 +35,7 @@ func (n variable) eval(v *view) float64 {
 			return unknown()
 		}
 		if n == varPrice {
-			return s.last.price.Float64()
+			return s.price
 		}
 		return s.last.size.Float64()
 	case varBid, varAsk, varSpread, varMid:
@@ -84,9 +84,21 @@ func (n either) eval(v *view) float64 {
 }
 
 type comparison struct {
-	op   string
+	op   relation
 	a, b node
 }
+
+// relation is what a comparison asks for.
+type relation uint8
+
+const (
+	less relation = iota
+	lessOrEqual
+	greater
+	greaterOrEqual
+	equal
+	different
+)
 
 func (n comparison) eval(v *view) float64 {
 	a, b := n.a.eval(v), n.b.eval(v)
@@ -94,15 +106,15 @@ func (n comparison) eval(v *view) float64 {
 		return unknown()
 	}
 	switch n.op {
-	case "<":
+	case less:
 		return truthOf(a < b)
-	case "<=":
+	case lessOrEqual:
 		return truthOf(a <= b)
-	case ">":
+	case greater:
 		return truthOf(a > b)
-	case ">=":
+	case greaterOrEqual:
 		return truthOf(a >= b)
-	case "==":
+	case equal:
 		return truthOf(a == b)
 	default:
 		return truthOf(a != b)
@@ -173,25 +185,34 @@ func (n plain) eval(v *view) float64 {
 
 // windowed is a function of a window.
 type windowed struct {
-	name   string
+	of     use
 	window int // of the symbol, by the program's list
 }
 
 func (n windowed) eval(v *view) float64 {
-	w := v.window(n.window)
-	if !v.symbol.traded || !w.known(v.symbol.clock) {
+	w := v.windows[n.window]
+	if !w.valid.has(n.of) {
+		w.cache[n.of] = n.compute(w, v.symbol)
+		w.valid |= 1 << n.of
+	}
+	return w.cache[n.of]
+}
+
+// compute computes the function anew.
+func (n windowed) compute(w *window, s *symbol) float64 {
+	if !s.traded || !w.known(s.clock) {
 		return unknown()
 	}
-	switch n.name {
-	case "volume":
+	switch n.of {
+	case useVolume:
 		return w.volume.float()
-	case "count":
+	case useTrades:
 		return float64(w.points.len())
-	case "vwap":
+	case useVWAP:
 		return w.vwap()
-	case "high", "low":
+	case useHigh, useLow:
 		x := &w.high
-		if n.name == "low" {
+		if n.of == useLow {
 			x = &w.low
 		}
 		if p, ok := x.price(); ok {
@@ -203,7 +224,7 @@ func (n windowed) eval(v *view) float64 {
 	if !ok || first.IsZero() {
 		return unknown()
 	}
-	return percent(first.Float64(), v.symbol.last.price.Float64())
+	return percent(first.Float64(), s.price)
 }
 
 // percent returns by how many percent b is above a.
@@ -234,7 +255,7 @@ func (n crossing) eval(v *view) float64 {
 // averaged is a function of bars.
 type averaged struct{ of int }
 
-func (n averaged) eval(v *view) float64 { return v.average(n.of).value() }
+func (n averaged) eval(v *view) float64 { return v.averages[n.of].now() }
 
 // days is a function of trading days.
 type days struct{ name string }
@@ -253,7 +274,7 @@ func (n days) eval(v *view) float64 {
 	if !s.opened || s.open.IsZero() {
 		return unknown()
 	}
-	return percent(s.open.Float64(), s.last.price.Float64())
+	return percent(s.open.Float64(), s.price)
 }
 
 // aging is the seconds since the last tick, by the clock of the feed.

@@ -125,6 +125,7 @@ func (s *symbol) write(w *writer) {
 func (b *Book) read(r *reader, s *symbol) {
 	s.name, s.feed = market.Symbol(r.text()), r.text()
 	s.clock, s.last, s.seq = r.time(), r.point(), r.number()
+	s.price = s.last.price.Float64()
 	r.bits(&s.traded, &s.quoted, &s.gap, &s.days, &s.opened, &s.closed)
 	for _, d := range []*market.Decimal{&s.bid, &s.ask, &s.open, &s.settle, &s.close} {
 		*d = r.decimal()

@@ -12,8 +12,9 @@ type symbol struct {
 	clock market.Time // the latest time of a tick
 	feed  string      // that brought it first
 
-	last   point  // the newest trade: of the latest time, and of those the one that came last
-	seq    uint64 // of it
+	last   point   // the newest trade: of the latest time, and of those the one that came last
+	price  float64 // of it
+	seq    uint64  // of it
 	traded bool
 	bid    market.Decimal
 	ask    market.Decimal
@@ -45,7 +46,7 @@ func (s *symbol) trade(e *market.Entry, calendar *market.Calendar) {
 		if calendar != nil {
 			s.turn(e, calendar)
 		}
-		s.last, s.seq, s.traded = p, e.Seq, true
+		s.last, s.price, s.seq, s.traded = p, e.Price.Float64(), e.Seq, true
 	}
 	for _, w := range s.windows {
 		w.add(p, s.clock)
@@ -118,8 +119,11 @@ type view struct {
 	averages []*average
 }
 
-func (v *view) window(i int) *window   { return v.windows[i] }
-func (v *view) average(i int) *average { return v.averages[i] }
+// windowKey names a function of a window.
+type windowKey struct {
+	length market.Time
+	of     use
+}
 
 // look makes a view of a symbol for a program.
 func (s *symbol) look(p *Program) view {
@@ -127,8 +131,10 @@ func (s *symbol) look(p *Program) view {
 	for i := range v.memory {
 		v.memory[i] = unknown()
 	}
-	for _, length := range p.windows {
-		v.windows = append(v.windows, s.window(length))
+	for _, key := range p.windows {
+		w := s.window(key.length)
+		w.enable(key.of)
+		v.windows = append(v.windows, w)
 	}
 	for _, key := range p.averages {
 		v.averages = append(v.averages, s.average(key))

@@ -27,11 +27,72 @@ type window struct {
 	before point       // the last trade that has left: its price stood when the window begins
 	left   bool        // before is set
 
+	uses   use // what is kept up to date besides the points
 	volume total
 	value  total // Σ price × size
 	high   extreme
 	low    extreme
 	lost   market.Time // the window is not known before this moment: it had to forget a trade of then
+
+	valid use // the values that were computed since the last trade
+	cache [useCount]float64
+}
+
+// use is a set of functions of a window; their numbers are also those of the cache.
+type use uint8
+
+const (
+	useChange use = iota
+	useHigh
+	useLow
+	useVWAP
+	useVolume
+	useTrades
+	useCount
+)
+
+// useOf returns the function of a name.
+func useOf(name string) use {
+	switch name {
+	case "high":
+		return useHigh
+	case "low":
+		return useLow
+	case "vwap":
+		return useVWAP
+	case "volume":
+		return useVolume
+	case "count":
+		return useTrades
+	}
+	return useChange
+}
+
+func (u use) has(f use) bool { return u&(1<<f) != 0 }
+
+// sums reports whether the sums of a window are needed.
+func (u use) sums() bool { return u.has(useVWAP) || u.has(useVolume) }
+
+// enable begins to keep up to date what a function needs.
+func (w *window) enable(f use) {
+	if w.uses.has(f) {
+		return
+	}
+	summed := w.uses.sums()
+	w.uses |= 1 << f
+	for i := range w.points.len() {
+		p := *w.points.at(i)
+		if w.uses.sums() && !summed {
+			w.volume.add(p.size, 1)
+			w.value.addProduct(p.price, p.size, 1)
+		}
+		switch f {
+		case useHigh:
+			w.high.add(p)
+		case useLow:
+			w.low.add(p)
+		}
+	}
 }
 
 func newWindow(length market.Time) *window {
@@ -53,10 +114,16 @@ func (w *window) add(p point, clock market.Time) {
 			at--
 		}
 		w.points.insert(at, p)
-		w.volume.add(p.size, 1)
-		w.value.addProduct(p.price, p.size, 1)
-		w.high.add(p)
-		w.low.add(p)
+		if w.uses.sums() {
+			w.volume.add(p.size, 1)
+			w.value.addProduct(p.price, p.size, 1)
+		}
+		if w.uses.has(useHigh) {
+			w.high.add(p)
+		}
+		if w.uses.has(useLow) {
+			w.low.add(p)
+		}
 	}
 	w.expire(from)
 	for w.points.len() > MaxWindow {
@@ -67,6 +134,7 @@ func (w *window) add(p point, clock market.Time) {
 
 // expire forgets the trades that are not later than from.
 func (w *window) expire(from market.Time) {
+	w.valid = 0
 	for w.points.len() > 0 && w.points.at(0).event <= from {
 		w.drop()
 	}
@@ -79,8 +147,10 @@ func (w *window) drop() {
 	if !w.left || p.event >= w.before.event {
 		w.before, w.left = p, true
 	}
-	w.volume.add(p.size, -1)
-	w.value.addProduct(p.price, p.size, -1)
+	if w.uses.sums() {
+		w.volume.add(p.size, -1)
+		w.value.addProduct(p.price, p.size, -1)
+	}
 }
 
 // known reports whether the window holds all that it should.
