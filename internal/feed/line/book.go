@@ -34,11 +34,12 @@ type book struct {
 	filling bool
 	abandon func(error) // stops the filling
 
-	old  []market.Entry // trades that look like numbers that began anew
-	seen market.Time    // arrival of the last trade
-	mean market.Time    // between two
-	n    int
-	mute int // probes in a row that the venue had nothing new for
+	old     []market.Entry // trades that look like numbers that began anew
+	seen    market.Time    // arrival of the last trade
+	mean    market.Time    // between two
+	n       int
+	renewed market.Time // when it was subscribed to anew because it was silent, without history to ask
+	mute    int         // probes in a row that the venue had nothing new for
 }
 
 // cut is a hole among the trades that wait: before the one at an index, and why.
@@ -161,4 +162,15 @@ func (b *book) mended(next market.Time) {
 	if b.carriers > 0 || len(b.waiting) > 0 {
 		b.check = next
 	}
+}
+
+// keep notes that the hole is to be looked at again. A break that came meanwhile is part of it.
+func (b *book) keep(next market.Time) {
+	if b.broken == "" && len(b.cuts) > 0 {
+		b.broken = b.cuts[0].why
+	}
+	for len(b.cuts) > 0 && b.cuts[0].at == 0 {
+		b.cuts = b.cuts[1:]
+	}
+	b.check = next
 }

@@ -115,6 +115,13 @@ func (d *desk) push(b *book, e *market.Entry) {
 
 // trade takes a live trade.
 func (d *desk) trade(b *book, e *market.Entry, at market.Time) {
+	if b.renewed != 0 {
+		// It speaks again as soon as it is asked to: it was not quiet, it was mute.
+		if at < b.renewed+max(20*b.mean, 10*market.Time(d.t.settle)) && b.broken == "" {
+			b.broken = silent
+		}
+		b.renewed = 0
+	}
 	b.beat(at)
 	if d.traits.Consecutive && e.ID != 0 {
 		d.numbered(b, e, at)
@@ -327,6 +334,8 @@ func (d *desk) let(symbols []market.Symbol, reason string) {
 		case b.carriers > 0:
 		case reason == notWanted:
 			b.leave()
+		case reason == silent && !d.history:
+			b.renewed = now()
 		default:
 			b.lose(reason)
 		}
@@ -377,6 +386,11 @@ func (d *desk) look(b *book, at market.Time) {
 		}
 		d.begin(b, b.why(), at)
 	case !d.history:
+		if b.carriers > 0 && b.stalled(at, market.Time(d.t.stall)) {
+			b.mute++
+			b.seen = at
+			d.renew(b.in)
+		}
 	case numbered && b.ahead != 0 && b.carriers > 0:
 		if at >= b.ahead.Add(d.t.patience) && at >= b.check {
 			d.begin(b, b.why(), at)

@@ -146,7 +146,7 @@ func (d *desk) filled(ctx context.Context, b *book, h *venue.Hole, reason string
 	case d.traits.Consecutive && h.Before.ID == 0 && got.err != nil:
 		// What is missing shows with the next trade, or with the next mark of the venue.
 		d.mergeNumbered(b, trades, nil, why, reason)
-		b.check = at.Add(d.t.retry)
+		b.keep(at.Add(d.t.retry))
 		b.ahead = 0
 		d.drain(b, at)
 		return d.flush(ctx)
@@ -155,7 +155,7 @@ func (d *desk) filled(ctx context.Context, b *book, h *venue.Hole, reason string
 		d.drain(b, at)
 	case got.err != nil && len(trades) == 0 && len(b.waiting) == 0 && (reason == silent || !b.tried):
 		b.tried = true // Nothing waits: there is time to try again.
-		b.check = at.Add(d.t.retry)
+		b.keep(at.Add(d.t.retry))
 		return d.flush(ctx)
 	default:
 		d.mergeTimed(b, h, trades, why, got.err == nil)

@@ -90,7 +90,7 @@ func (g *group) run(ctx context.Context) error {
 		}
 	}()
 	var failed error
-	for first, taken := true, false; ; first = false {
+	for first := true; ; first = false {
 		if len(g.list()) == 0 && !g.s.traits.Open {
 			g.s.state(ctx, g, errIdle)
 			if pause(ctx, g.s.t.settle) != nil {
@@ -103,7 +103,7 @@ func (g *group) run(ctx context.Context) error {
 			continue
 		}
 		if failed != nil {
-			if err := g.rest(ctx, backoff, failed, taken); err != nil {
+			if err := g.rest(ctx, backoff, failed, g.s.proven.Load()); err != nil {
 				return err
 			}
 		}
@@ -122,7 +122,7 @@ func (g *group) run(ctx context.Context) error {
 			}
 			continue
 		}
-		failed, taken = nil, true
+		failed = nil
 		if !first {
 			g.s.start.Account.Reconnected()
 		}

@@ -42,9 +42,9 @@ func (f fast) Traits() venue.Traits { return f.traits }
 func hurry(v venue.Venue, change func(*venue.Traits)) venue.Venue {
 	t := v.Traits()
 	if t.Ping > 0 && t.Ping <= t.Heartbeat {
-		t.Ping = 50 * time.Millisecond
+		t.Ping = 30 * time.Millisecond
 	}
-	t.Heartbeat = 150 * time.Millisecond
+	t.Heartbeat = 100 * time.Millisecond
 	t.Pace, t.Dial, t.REST = min(t.Pace, time.Millisecond), time.Millisecond, time.Millisecond
 	t.Reorder = min(t.Reorder, 20*time.Millisecond)
 	t.Lifetime /= 3600
@@ -60,8 +60,8 @@ func hurry(v venue.Venue, change func(*venue.Traits)) venue.Venue {
 func fastTimings() timings {
 	return timings{
 		dial: 2 * time.Second, settle: 20 * time.Millisecond, patience: 60 * time.Millisecond, retry: 100 * time.Millisecond, fill: 20 * time.Second,
-		stall: 150 * time.Millisecond, ready: 500 * time.Millisecond, sweep: 5 * time.Millisecond, window: 50 * time.Millisecond,
-		healthy: 200 * time.Millisecond, refused: 50 * time.Millisecond, scale: 50,
+		stall: 60 * time.Millisecond, ready: 500 * time.Millisecond, sweep: 5 * time.Millisecond, window: 50 * time.Millisecond,
+		healthy: 200 * time.Millisecond, refused: 50 * time.Millisecond, scale: 400,
 	}
 }
 
@@ -212,7 +212,7 @@ func (b *bench) flowing() {
 		b.until(native+" flows", func() bool {
 			if time.Now().After(next) {
 				b.server.Trade(native)
-				next = time.Now().Add(20 * time.Millisecond)
+				next = time.Now().Add(10 * time.Millisecond)
 			}
 			return len(b.trades[symbol]) > have
 		})
@@ -239,6 +239,12 @@ func (b *bench) caughtUp() {
 // names it.
 func (b *bench) check() {
 	b.t.Helper()
+	select {
+	case err := <-b.ended:
+		b.ended <- err
+	default:
+		b.caughtUp() // what was sent just now is still on its way
+	}
 	b.read()
 	for _, native := range b.natives() {
 		symbol := b.lab.symbols[native]

@@ -162,7 +162,10 @@ func TestUnknownSymbolNamesWhatIsNear(t *testing.T) {
 func TestPlannedReplacementMakesNoHole(t *testing.T) {
 	t.Parallel()
 	l := coinbaseLab()
-	l.traits = func(t *venue.Traits) { t.Lifetime = 300 * time.Millisecond }
+	l.traits = func(t *venue.Traits) {
+		t.Lifetime = 300 * time.Millisecond
+		t.Reorder = 5 * time.Second // two connections at once are as late as a busy machine makes them
+	}
 	b := start(t, l)
 	b.flowing()
 	ticker := time.NewTicker(2 * time.Millisecond)

@@ -45,6 +45,7 @@ type link struct {
 	out     venue.Output
 	asked   map[market.Symbol]*subscription
 	unsent  [][]byte
+	settled bool // nothing that was asked for is open
 	letting bool // ends because another has taken its place
 	over    bool // has ended: nothing is taken any more
 }
@@ -155,6 +156,7 @@ func (l *link) ask(in venue.Instrument) {
 		sub.expires = time.Now().Add(l.s.traits.Ack)
 	}
 	l.asked[in.Symbol] = sub
+	l.settled = false
 }
 
 // run runs the connection until it ends, and tells why in err.
@@ -281,9 +283,19 @@ func (l *link) do(ctx context.Context, f func(out *venue.Output) error) error {
 	for reason, n := range out.Unusable {
 		l.s.desk.sink.Dropped(reason, n)
 	}
+	if !l.settled {
+		for i := range out.Entries {
+			if e := &out.Entries[i]; e.IsTick() {
+				l.take(ctx, e.Symbol) // A tick is as good as an acknowledgement, and may come before it.
+			}
+		}
+	}
 	// What came before the failure is good.
 	if err := l.s.desk.take(ctx, out.Entries, out.Marks); err != nil {
 		return err
+	}
+	if out.Ready || len(out.Taken) > 0 || len(out.Entries) > 0 {
+		l.s.proven.Store(true)
 	}
 	if failed != nil {
 		return failed
@@ -373,10 +385,12 @@ func (l *link) refuse(ctx context.Context, s market.Symbol, reason string) {
 
 // settle notes when nothing is open any more. It is called with mu held.
 func (l *link) settle() {
+	l.settled = true
 	for _, sub := range l.asked {
-		if !sub.taken {
-			return
-		}
+		l.settled = l.settled && sub.taken
+	}
+	if !l.settled {
+		return
 	}
 	l.filled.Do(func() { close(l.ready) })
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -43,6 +44,8 @@ type source struct {
 	work  sync.WaitGroup
 	links sync.WaitGroup
 	ended chan error // what a hole's filling failed with
+
+	proven atomic.Bool // the venue took us once: a refusal may pass
 
 	mu      sync.Mutex
 	groups  []*group

@@ -130,6 +130,7 @@ func (c *Conn) Subscribe(symbols ...string) {
 	defer c.mu.Unlock()
 	for _, s := range symbols {
 		c.symbols[s] = true
+		delete(c.muted, s) // who asks again is heard
 	}
 }
 

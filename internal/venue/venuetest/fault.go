@@ -35,7 +35,7 @@ const (
 	LimitDial                      // closed, and the next handshake is answered by 429 and Retry-After: 1
 	LimitREST                      // the next request of history is answered by 429
 	BreakREST                      // the next request of history is answered by 503
-	Mute                           // one symbol is silent on a connection that goes on otherwise
+	Mute                           // one symbol is silent until it is subscribed to anew; the rest goes on
 	Shutdown                       // announced as the venue does, then closed
 	Dumb                           // closed, and the next connection is accepted and stays silent
 	faults
