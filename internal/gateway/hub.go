@@ -82,9 +82,13 @@ func (h *hub) run(ctx context.Context) error {
 	failing := false
 	for {
 		h.mu.Lock()
-		next := h.next
-		h.ready = h.ready || next > target
+		next, was := h.next, h.ready
+		h.ready = was || next > target
+		now := h.ready
 		h.mu.Unlock()
+		if now && !was {
+			h.tell() // the records were told of before it was known that they are all
+		}
 		err := h.src.Wait(ctx, next-1)
 		if err == nil {
 			records, err = h.src.Read(ctx, next, records[:0])
