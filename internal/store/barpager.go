@@ -101,7 +101,7 @@ func (p *pager) prepare(ctx context.Context) (err error) {
 		to    **sql.Stmt
 		query string
 	}{{&p.before, pageBefore}, {&p.after, pageAfter}, {&p.add, addPage}, {&p.drop, dropPage}, {&p.shed, shedRows}} {
-		if *s.to, err = p.conn.PrepareContext(ctx, s.query); err != nil {
+		if *s.to, err = p.conn.PrepareContext(ctx, s.query); err != nil { //nolint:sqlclosecheck // Close does
 			return fmt.Errorf("prepare %q: %w", s.query, err)
 		}
 	}

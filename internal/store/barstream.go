@@ -13,6 +13,7 @@ import (
 type barStream struct {
 	rows, pages barSource
 	descending  bool
+	size        int // of what is read at once
 }
 
 // barSource is what comes next of one of the two.
@@ -25,7 +26,7 @@ type barSource struct {
 
 // newBarStream returns a stream of the bars with first ≤ start < end, which reads so many at once.
 func newBarStream(r *barReader, first, end int64, size int) *barStream {
-	s := &barStream{descending: r.query.Descending}
+	s := &barStream{descending: r.query.Descending, size: size}
 	s.rows.fill = rowFiller(r, first, end, size)
 	if s.pages.end = intervalID(r.base) != pagedID; !s.pages.end {
 		s.pages.fill = pageFiller(r, first, end, size)
@@ -49,6 +50,13 @@ func (s *barSource) peek(ctx context.Context) (*market.Bar, error) {
 
 // next appends the next n bars, or as many as there are.
 func (s *barStream) next(ctx context.Context, dst []market.Bar, n int) ([]market.Bar, error) {
+	if s.pages.end && len(dst) == 0 && n == s.size && s.rows.at == len(s.rows.bars) && !s.rows.end {
+		// Nothing to merge, so they need not be copied.
+		s.rows.bars, s.rows.at = nil, 0
+		err := s.rows.fill(ctx, &s.rows)
+		dst, s.rows.bars = s.rows.bars, nil
+		return dst, err
+	}
 	for wanted := len(dst) + n; len(dst) < wanted; {
 		row, err := s.rows.peek(ctx)
 		if err != nil {
