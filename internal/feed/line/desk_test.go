@@ -216,8 +216,8 @@ func TestDeskHoldsABoundedNumberOfTrades(t *testing.T) {
 		if len(got) != int(n)+2 || got[1].Kind != market.KindGap || !strings.Contains(got[1].Text, errNoRoom.Error()) {
 			t.Errorf("got %d entries, the second %+v; want a gap and all that came", len(got), got[1])
 		}
-		if tb.desk.bytes > maxWaiting {
-			t.Errorf("%d bytes wait", tb.desk.bytes)
+		if tb.bytes > maxWaiting {
+			t.Errorf("%d bytes wait", tb.bytes)
 		}
 	})
 }

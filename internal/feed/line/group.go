@@ -90,13 +90,12 @@ func (g *group) run(ctx context.Context) error {
 		}
 	}()
 	var failed error
-	for first := true; ; first = false {
+	for dialled := false; ; {
 		if len(g.list()) == 0 && !g.s.traits.Open {
 			g.s.state(ctx, g, errIdle)
 			if pause(ctx, g.s.t.settle) != nil {
 				return nil
 			}
-			first = true
 			if g.s.start.Demand == nil {
 				return nil // Everything was refused; the source knows.
 			}
@@ -110,7 +109,9 @@ func (g *group) run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		l, err := g.connect(ctx, first)
+		again := dialled
+		dialled = true
+		l, err := g.connect(ctx, !again)
 		if err != nil {
 			failed = err
 			if old == nil {
@@ -123,7 +124,7 @@ func (g *group) run(ctx context.Context) error {
 			continue
 		}
 		failed = nil
-		if !first {
+		if again {
 			g.s.start.Account.Reconnected()
 		}
 		if old != nil {
@@ -173,7 +174,7 @@ func (g *group) rest(ctx context.Context, backoff *feed.Backoff, failed error, t
 	}
 	wait := backoff.Pause(after) / g.s.t.scale
 	g.s.log.WarnContext(ctx, "connection is down", "error", failed, "pause", wait, "symbols", len(g.list()))
-	_ = pause(ctx, wait) //nolint:errcheck // the caller looks at ctx
+	_ = pause(ctx, wait) // the caller looks at ctx
 	return nil
 }
 
@@ -205,7 +206,7 @@ func (g *group) handOver(ctx context.Context, old, l *link) {
 	select {
 	case <-l.ready:
 		// A little longer: what the old one still has on its way is not lost then.
-		_ = pause(ctx, g.s.t.settle/4) //nolint:errcheck // the rest is quick
+		_ = pause(ctx, g.s.t.settle/4) // the rest is quick
 	case <-l.done:
 	case <-old.done:
 	case <-timer.C:

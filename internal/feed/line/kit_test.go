@@ -117,7 +117,7 @@ func run(t *testing.T, l lab, server *venuetest.Server, tp *tapetest.Memory) *be
 	b.stop = cancel
 	go func() { b.ended <- b.runner.Run(ctx) }()
 	t.Cleanup(func() {
-		b.end()
+		_ = b.end()
 		if t.Failed() {
 			t.Logf("log of the feed:\n%s", b.log.tail(4000))
 		}

@@ -87,7 +87,7 @@ func (s *source) dial(ctx context.Context, kinds venue.Kinds, instruments []venu
 	}
 	dialing, stop := context.WithTimeout(ctx, s.t.dial)
 	defer stop()
-	conn, resp, err := websocket.Dial(dialing, address, &websocket.DialOptions{
+	conn, resp, err := websocket.Dial(dialing, address, &websocket.DialOptions{ //nolint:bodyclose // its body is in memory, or the connection itself
 		HTTPClient: s.dialer, HTTPHeader: header, CompressionMode: mode,
 		OnPingReceived: func(context.Context, []byte) bool { l.alive(); return true },
 		OnPongReceived: func(context.Context, []byte) { l.alive() },
@@ -398,7 +398,7 @@ func (l *link) settle() {
 // replace asks for a connection in place of this one.
 func (l *link) replace(reason string) {
 	l.spent.Do(func() {
-		l.s.log.Info("connection will be replaced", "host", l.host, "reason", reason) //nolint:sloglint // no request of anybody's is behind it
+		l.s.log.Info("connection will be replaced", "host", l.host, "reason", reason)
 		close(l.drain)
 	})
 }
@@ -599,7 +599,7 @@ func (l *link) ping(ctx context.Context) {
 		case <-ticker.C:
 		}
 		waiting, stop := context.WithTimeout(ctx, l.s.traits.Ping)
-		_ = l.conn.Ping(waiting) //nolint:errcheck // keep watches
+		_ = l.conn.Ping(waiting) // keep watches
 		stop()
 	}
 }

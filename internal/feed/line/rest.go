@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"sync"
@@ -75,9 +76,7 @@ func (r *rest) get(ctx context.Context, asked *venue.Request) (*venue.Reply, err
 	if err != nil {
 		return nil, errors.New("ask the REST API: its address is not valid")
 	}
-	for name, values := range asked.Header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, asked.Header)
 	req.Header.Set("User-Agent", "tapedeck")
 	resp, err := r.client.Do(req)
 	if err != nil {

@@ -320,7 +320,7 @@ func (s *source) carries(ctx context.Context, symbol market.Symbol) {
 	if revived {
 		at := now()
 		e := market.Entry{Kind: market.KindStatus, Symbol: symbol, State: market.StateLive, Event: at, Received: at}
-		_ = s.desk.tell(ctx, e) //nolint:errcheck // the sink is over, and says so to the next who pushes
+		_ = s.desk.tell(ctx, e) // a sink that is over says so to the next who pushes
 	}
 }
 
@@ -403,8 +403,7 @@ func (s *source) lifetime() time.Duration {
 
 // explain says why a connection ended.
 func (s *source) explain(host string, err error) error {
-	var closed websocket.CloseError
-	if errors.As(err, &closed) {
+	if closed, ok := errors.AsType[websocket.CloseError](err); ok {
 		err = fmt.Errorf("%s closed the connection: %d %.120s", host, closed.Code, closed.Reason)
 		if closed.Code == websocket.StatusTryAgainLater {
 			return &venue.RetryError{Err: err, After: time.Second}

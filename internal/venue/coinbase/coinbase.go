@@ -135,7 +135,7 @@ func check(got *venue.Reply) error {
 	var said struct {
 		Message string `json:"message"`
 	}
-	_ = json.Unmarshal(got.Body, &said) //nolint:errcheck // an error page of a proxy says nothing
+	_ = json.Unmarshal(got.Body, &said) // an error page of a proxy says nothing
 	err := fmt.Errorf("HTTP %d %s", got.Status, said.Message)
 	switch {
 	case got.Status == http.StatusTooManyRequests:

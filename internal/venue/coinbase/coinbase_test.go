@@ -87,7 +87,8 @@ func independent(t *testing.T, lines [][]byte) (list []told) {
 		text := func(key string) string { s, _ := m[key].(string); return s }
 		switch m["type"] {
 		case "match", "last_match":
-			id, err := strconv.ParseUint(m["trade_id"].(json.Number).String(), 10, 64)
+			number, _ := m["trade_id"].(json.Number)
+			id, err := strconv.ParseUint(number.String(), 10, 64)
 			if err != nil {
 				t.Fatal(err)
 			}

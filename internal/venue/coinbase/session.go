@@ -3,6 +3,7 @@ package coinbase
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"tapedeck/internal/market"
@@ -81,10 +82,10 @@ func (s *session) request(what string, instruments []venue.Instrument, out *venu
 
 // message holds the fields that any message may have.
 type message struct {
-	kind, product, side, time        venue.Value
-	price, size, id, last            venue.Value
-	bid, bidSize, ask, askSize       venue.Value
-	said, reason, channels, sequence venue.Value
+	kind, product, side, time  venue.Value
+	price, size, id, last      venue.Value
+	bid, bidSize, ask, askSize venue.Value
+	said, reason, channels     venue.Value
 }
 
 // read reads the fields of a message.
@@ -290,14 +291,7 @@ func (s *session) subscriptions(channels venue.Value, out *venue.Output) error {
 	return in.End()
 }
 
-func (s *session) asked(name venue.Value) bool {
-	for _, c := range s.channels {
-		if name.Is(c) {
-			return true
-		}
-	}
-	return false
-}
+func (s *session) asked(name venue.Value) bool { return slices.ContainsFunc(s.channels, name.Is) }
 
 // failed reads an error. One that names a product is about that product; the others of its request were refused with it, and are
 // asked for again. All others end the connection.
