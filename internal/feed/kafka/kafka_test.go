@@ -87,7 +87,7 @@ func TestResume(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for lives := 0; len(sink.Entries()) < total; lives++ {
 		before := len(sink.Entries())
-		err := run(t, "kafka://"+hosts+"/ticks?start=earliest", sink, before+1+rng.IntN(1500))
+		err := run(t, "kafka://"+hosts+"/ticks?start=earliest", sink, min(before+1+rng.IntN(1500), total))
 		if !errors.Is(err, errCrash) {
 			t.Fatalf("life %d: %v with %d", lives, err, len(sink.Entries()))
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -112,12 +113,21 @@ func TestSession(t *testing.T) {
 	_ = <-r.ended // by our own doing
 	publish("2")
 	publish("3")
-	r, all = start(t, reg, url, 2)
-	r.await(t, all)
 	var got []string
-	for _, e := range r.sink.Entries(market.KindTrade) {
-		got = append(got, e.Price.String())
+	for len(got) < 2 {
+		r, all = start(t, reg, url, 2-len(got))
+		select {
+		case <-all:
+		case err := <-r.ended: // this broker refuses a subscription while it sends again what it kept; the runner would come again
+			if !strings.Contains(err.Error(), "refuses") {
+				t.Fatal(err)
+			}
+		}
+		for _, e := range r.sink.Entries(market.KindTrade) {
+			got = append(got, e.Price.String())
+		}
 	}
+	slices.Sort(got) // in which order this broker sends again what it kept is its affair
 	if s := strings.Join(got, " "); s != "2 3" {
 		t.Errorf("got %s", s)
 	}

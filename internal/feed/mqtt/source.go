@@ -93,11 +93,23 @@ func (s *source) run(ctx context.Context, sink feed.Sink) error {
 		client.Disconnect(0)
 		return err
 	}
-	defer client.Disconnect(100)
+	in := &broker.Intake{Sink: sink, Read: s.reader.Read, Max: feed.MaxPush, Log: s.log}
+	err = s.listen(ctx, in, client, arrivals, lost)
+	client.Disconnect(100)
+	// The broker was told that these have arrived: it does not send them again.
+	for len(arrivals) > 0 {
+		if s.take(context.WithoutCancel(ctx), in, arrivals, <-arrivals) != nil {
+			break
+		}
+	}
+	return err
+}
+
+// listen hands over what arrives until ctx is done or the connection ends.
+func (s *source) listen(ctx context.Context, in *broker.Intake, client paho.Client, arrivals <-chan arrival, lost <-chan error) error {
 	if err := await(ctx, client.Subscribe(s.filter, s.qos, nil), "subscribe to "+s.filter); err != nil {
 		return err
 	}
-	in := broker.Intake{Sink: sink, Read: s.reader.Read, Max: feed.MaxPush, Log: s.log}
 	if err := in.Flush(ctx); err != nil { // connected
 		return err
 	}
@@ -117,7 +129,7 @@ func (s *source) run(ctx context.Context, sink feed.Sink) error {
 				return err
 			}
 		case a := <-arrivals:
-			if err := s.take(ctx, &in, arrivals, a); err != nil {
+			if err := s.take(ctx, in, arrivals, a); err != nil {
 				return err
 			}
 		}

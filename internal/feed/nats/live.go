@@ -70,6 +70,11 @@ func (s *live) Run(ctx context.Context, sink feed.Sink) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-conn.Lost:
+			for len(s.messages) > 0 { // came before it was lost
+				if err := s.take(ctx, &in, sub, <-s.messages); err != nil {
+					return err
+				}
+			}
 			return conn.Err()
 		case <-alive.C:
 			if err := in.Flush(ctx); err != nil {

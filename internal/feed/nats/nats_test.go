@@ -106,7 +106,7 @@ func TestResume(t *testing.T) {
 		if lives%2 == 1 {
 			url = "nats://" + host(n) + "/ticks.S?start=earliest&jetstream=TICKS" // filtered
 		}
-		if err := run(t, url, sink, len(sink.Entries())+1+rng.IntN(1500)); !errors.Is(err, errCrash) {
+		if err := run(t, url, sink, min(len(sink.Entries())+1+rng.IntN(1500), next-1)); !errors.Is(err, errCrash) {
 			t.Fatalf("life %d: %v with %d", lives, err, len(sink.Entries()))
 		}
 	}

@@ -94,7 +94,7 @@ func TestStreamResumes(t *testing.T) {
 	sink := &feedtest.Sink{}
 	rng := rand.New(rand.NewPCG(7, 8))
 	for lives := 0; len(sink.Entries()) < next-1; lives++ {
-		err := run(t, "redis+stream://"+r.Addr+"/ticks?start=earliest", sink, len(sink.Entries())+1+rng.IntN(1500))
+		err := run(t, "redis+stream://"+r.Addr+"/ticks?start=earliest", sink, min(len(sink.Entries())+1+rng.IntN(1500), next-1))
 		if !errors.Is(err, errCrash) {
 			t.Fatalf("life %d: %v with %d", lives, err, len(sink.Entries()))
 		}
