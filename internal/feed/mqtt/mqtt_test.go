@@ -110,7 +110,9 @@ func TestSession(t *testing.T) {
 	publish("1")
 	r.await(t, all)
 	r.stop()
-	_ = <-r.ended // by our own doing
+	if err := <-r.ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
 	publish("2")
 	publish("3")
 	var got []string
