@@ -342,6 +342,17 @@ func (d *desk) let(symbols []market.Symbol, reason string) {
 	}
 }
 
+// miss notes that a connection ended before it carried symbols. They were carried before, perhaps, and let go to be asked for anew.
+func (d *desk) miss(symbols []market.Symbol, reason string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, s := range symbols {
+		if b := d.book(s); b.carriers == 0 && b.last.Kind != 0 {
+			b.lose(reason)
+		}
+	}
+}
+
 // doubt notes that trades of symbols that are carried may be missing.
 func (d *desk) doubt(symbols []market.Symbol, reason string) {
 	d.mu.Lock()

@@ -195,10 +195,11 @@ func (l *link) run(ctx context.Context) {
 	}
 	_ = l.conn.CloseNow()
 	wg.Wait()
-	carried := l.release()
+	carried, asked := l.release()
 	l.s.carriesNot(carried)
 	if l.kinds&venue.Trades != 0 {
 		l.s.desk.let(carried, l.err.Error())
+		l.s.desk.miss(asked, l.err.Error())
 	}
 }
 
@@ -218,16 +219,21 @@ func (l *link) let() {
 	<-l.done
 }
 
-// release returns what the venue has taken, sorted, when the connection has ended. A change that comes later finds nothing: each
+// release returns what the venue has taken, sorted, and what it was asked for besides, when the connection has ended. A change that comes later finds nothing: each
 // symbol that was taken is let go once.
-func (l *link) release() []market.Symbol {
+func (l *link) release() (carried, asked []market.Symbol) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	list := l.takenNow()
-	slices.Sort(list)
+	carried = l.takenNow()
+	slices.Sort(carried)
+	for s, sub := range l.asked {
+		if !sub.taken {
+			asked = append(asked, s)
+		}
+	}
 	clear(l.asked)
 	l.over = true
-	return list
+	return carried, asked
 }
 
 // receive reads messages until the connection ends.
