@@ -321,7 +321,7 @@ func (l *link) do(ctx context.Context, f func(out *venue.Output) error) error {
 	}
 	l.settle()
 	if out.Lost != "" && l.kinds&venue.Trades != 0 {
-		l.s.desk.doubt(l.takenNow(), out.Lost)
+		l.s.desk.doubt(slices.Collect(maps.Keys(l.asked)), out.Lost)
 	}
 	if out.Drain != "" {
 		l.replace(out.Drain)
