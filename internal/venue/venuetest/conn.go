@@ -32,7 +32,6 @@ type Conn struct {
 
 // frame is a message to a client, or the end of the connection.
 type frame struct {
-	binary bool
 	data   []byte
 	code   websocket.StatusCode // not 0: close with it
 	reason string
@@ -82,15 +81,11 @@ func (c *Conn) write(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case f := <-c.out:
-			kind := websocket.MessageText
-			if f.binary {
-				kind = websocket.MessageBinary
-			}
 			if f.code != 0 {
 				_ = c.ws.Close(f.code, f.reason)
 				return
 			}
-			if c.ws.Write(ctx, kind, f.data) != nil {
+			if c.ws.Write(ctx, websocket.MessageText, f.data) != nil {
 				return
 			}
 		}
@@ -115,9 +110,6 @@ func (c *Conn) isSilent() bool {
 
 // Send sends a text message.
 func (c *Conn) Send(msg []byte) { c.put(frame{data: msg}) }
-
-// SendBinary sends a binary message.
-func (c *Conn) SendBinary(msg []byte) { c.put(frame{data: msg, binary: true}) }
 
 // Close ends the connection in order, after what was sent before.
 func (c *Conn) Close(code websocket.StatusCode, reason string) {

@@ -99,13 +99,6 @@ func (s *Server) RefuseREST(n, status int, after time.Duration) {
 	}
 }
 
-// Silent lets the next n connections be accepted and stay silent.
-func (s *Server) Silent(n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.dumb += n
-}
-
 // inject lets something go wrong on one connection.
 func (c *Conn) inject(f Fault, rng *rand.Rand) {
 	switch f {
