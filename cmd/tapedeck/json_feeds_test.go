@@ -20,7 +20,7 @@ func TestJSONFeeds(t *testing.T) {
 		t.Fatal(err)
 	}
 	source := startSource(t)
-	program(t) // it is built from here
+	program(t)                         // it is built from here
 	t.Chdir(filepath.Join("..", "..")) // the examples are run from the root
 	t.Setenv("PLANT_KEY", "example")
 	var server *process

@@ -219,6 +219,7 @@ func (n windowed) compute(w *window, s *symbol) float64 {
 			return p.Float64()
 		}
 		return unknown()
+	case useChange, useCount:
 	}
 	first, ok := w.first()
 	if !ok || first.IsZero() {

@@ -86,10 +86,10 @@ func (w *window) enable(f use) {
 			w.volume.add(p.size, 1)
 			w.value.addProduct(p.price, p.size, 1)
 		}
-		switch f {
-		case useHigh:
+		if f == useHigh {
 			w.high.add(p)
-		case useLow:
+		}
+		if f == useLow {
 			w.low.add(p)
 		}
 	}

@@ -84,7 +84,9 @@ func aggregated(u *feed.URL) (bool, error) {
 
 // jsonKind is any WebSocket that sends JSON, read as the URL says.
 func jsonKind(scheme string) line.Kind {
-	place := func(u *feed.URL) mapping.Place { return mapping.Place{Scheme: u.Scheme, Target: u.Target, Venue: u.Venue} }
+	place := func(u *feed.URL) mapping.Place {
+		return mapping.Place{Scheme: u.Scheme, Target: u.Target, Venue: u.Venue}
+	}
 	return line.Kind{
 		Scheme: scheme, Params: mapping.StreamParams(),
 		Check: func(u *feed.URL) error { return mapping.Check(place(u), u) },

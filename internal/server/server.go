@@ -49,9 +49,9 @@ type Server struct {
 	feeds []*feed.URL
 	reg   *feed.Registry
 
-	targets []publish.Target
-
 	wishes *feed.Wishes // what clients want of feeds on demand; nil without such feeds
+
+	targets []publish.Target
 
 	calendars *market.Calendars
 	rules     func(venue string) *market.Rules
