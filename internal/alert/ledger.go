@@ -20,6 +20,9 @@ import (
 // ledgerFormat is kept in the file as user_version. A file of a later one is refused.
 const ledgerFormat = 1
 
+// keepDelivered is how long it is known what came of a delivery. The alarms themselves are kept.
+const keepDelivered = 30 * 24 * time.Hour
+
 // ErrFormat is wrapped when the file of alerts was written by a later version.
 var ErrFormat = errors.New("the file of alerts is of a later version of the program")
 
@@ -54,7 +57,7 @@ CREATE TABLE deliveries (
 	error TEXT NOT NULL DEFAULT '',
 	PRIMARY KEY (alarm, target)
 ) WITHOUT ROWID;
-CREATE INDEX deliveries_waiting ON deliveries (next) WHERE state = 'waiting';
+CREATE INDEX deliveries_waiting ON deliveries (target, alarm) WHERE state = 'waiting';
 CREATE TABLE place ( -- where the book stands on the tape
 	one INTEGER PRIMARY KEY CHECK (one = 1),
 	epoch BLOB NOT NULL,
@@ -92,7 +95,8 @@ func (l *ledger) prepare(ctx context.Context) error {
 	}
 	switch {
 	case version == ledgerFormat:
-		return nil
+		_, err := l.db.ExecContext(ctx, "DELETE FROM deliveries WHERE state <> 'waiting' AND since < ?", time.Now().Add(-keepDelivered).UnixNano())
+		return err
 	case version > ledgerFormat:
 		return fmt.Errorf("%w: format %d, known is %d", ErrFormat, version, ledgerFormat)
 	}

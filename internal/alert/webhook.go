@@ -251,9 +251,13 @@ func Sign(secret, at string, body []byte) string {
 // due returns the deliveries whose time has come, the oldest of each target that is not busy, and when to look again.
 func (l *ledger) due(ctx context.Context, now time.Time, busy map[string]bool) (list []delivery, next time.Time, err error) {
 	next = now.Add(time.Hour)
-	rows, err := l.db.QueryContext(ctx, `SELECT d.alarm, d.target, d.since, d.attempts, d.next, a.id, a.rule, a.name, a.symbol, a.seq, a.event, a.price, a.text, a.severity
-		FROM deliveries d JOIN alarms a ON a.n = d.alarm WHERE d.state = 'waiting'
-		AND d.alarm = (SELECT MIN(o.alarm) FROM deliveries o WHERE o.state = 'waiting' AND o.target = d.target)`)
+	// From target to target, so that a queue of millions for one that is dead costs no more than one.
+	rows, err := l.db.QueryContext(ctx, `WITH RECURSIVE waits (target) AS (
+			SELECT MIN(target) FROM deliveries WHERE state = 'waiting'
+			UNION ALL SELECT (SELECT MIN(target) FROM deliveries WHERE state = 'waiting' AND target > waits.target) FROM waits WHERE waits.target IS NOT NULL)
+		SELECT d.alarm, d.target, d.since, d.attempts, d.next, a.id, a.rule, a.name, a.symbol, a.seq, a.event, a.price, a.text, a.severity
+		FROM waits JOIN deliveries d ON d.target = waits.target AND d.alarm = (SELECT MIN(o.alarm) FROM deliveries o WHERE o.state = 'waiting' AND o.target = waits.target)
+		JOIN alarms a ON a.n = d.alarm`)
 	if err != nil {
 		return nil, next, err
 	}
