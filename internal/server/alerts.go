@@ -16,18 +16,28 @@ import (
 	"tapedeck/internal/market"
 )
 
-// openAlerts opens the rules, and what they have in mind.
+// openAlerts opens the rules, and what they have in mind. A file that can't be opened keeps only alerts from running: /readyz and the
+// log say so.
 func (n *node) openAlerts(ctx context.Context) error {
 	c := &n.opts.Config
 	hooks, err := webhooks(c)
 	if err != nil {
 		return err
 	}
-	n.alerts, err = alert.Open(ctx, alert.Options{
+	engine, err := alert.Open(ctx, alert.Options{
 		Path: filepath.Join(c.Data, "alerts.db"), Tape: n.tape, Calendars: n.calendars, Logger: n.log.With("part", "alert"), Registerer: n.metrics,
 		Webhooks: hooks,
 	})
-	return refused(err, alert.ErrFormat)
+	switch {
+	case errors.Is(err, alert.ErrFormat):
+		return refused(err, alert.ErrFormat)
+	case err != nil:
+		n.log.ErrorContext(ctx, "alerts do not run", "error", err)
+		n.noAlerts = fmt.Errorf("alerts do not run: %w", err)
+	default:
+		n.alerts = engine
+	}
+	return nil
 }
 
 // webhooks reads how alarms are posted.

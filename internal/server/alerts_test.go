@@ -36,6 +36,31 @@ func ask(t *testing.T, method, address, body string, v any) int {
 	return response.StatusCode
 }
 
+// TestAlertsAreDamaged starts a server whose file of alerts is none: all but alerts runs, and /readyz says why not.
+func TestAlertsAreDamaged(t *testing.T) {
+	_, url := run(t, func(c *Config) {
+		c.Feeds = []string{"sim://"}
+		if err := os.MkdirAll(c.Data, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(c.Data, "alerts.db"), bytes.Repeat([]byte("no database "), 1000), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	})
+	var ready struct {
+		Parts map[string]struct {
+			Ready  bool
+			Reason string
+		}
+	}
+	if code := ask(t, http.MethodGet, url+"readyz", "", &ready); code != 503 || !strings.Contains(ready.Parts["alert"].Reason, "alerts.db") || !ready.Parts["tape"].Ready {
+		t.Errorf("got %d %+v", code, ready)
+	}
+	if code := ask(t, http.MethodGet, url+"history", "", nil); code != 200 {
+		t.Errorf("got %d", code)
+	}
+}
+
 // TestTutorialRule plays a file with a jump of three per cent through a server whose rule is the tutorial's: one alert, on the tick of the jump, on
 // the page's stream and in what was fired.
 func TestTutorialRule(t *testing.T) {

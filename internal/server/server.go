@@ -111,6 +111,7 @@ type node struct {
 	recorder *store.Recorder
 	archiver *store.Archiver
 	alerts   *alert.Engine
+	noAlerts error // why they do not run
 	gateway  *gateway.Gateway
 	runners  []*feed.Runner
 	importer *importer

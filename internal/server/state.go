@@ -38,6 +38,9 @@ func (n *node) parts() []gateway.Part {
 	if n.alerts != nil {
 		parts = append(parts, gateway.Part{Name: "alert", Err: n.alerts.Health()})
 	}
+	if n.noAlerts != nil {
+		parts = append(parts, gateway.Part{Name: "alert", Err: n.noAlerts})
+	}
 	for _, info := range n.feedInfos() {
 		// A feed that is down does not make the server useless: history and the other feeds go on.
 		parts = append(parts, gateway.Part{Name: "feed " + info.Name, Note: joinNote(info.State, info.Error)})
