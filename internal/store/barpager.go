@@ -382,6 +382,10 @@ type tailBar struct {
 
 // pack moves the oldest closed bars behind the pages of a symbol, in rows or fresh, to new pages. It returns the changes that are for rows.
 func (p *pager) pack(ctx context.Context, id int64, s *pagedSymbol, fresh []*candle.Change) (rest []*candle.Change, err error) {
+	// The open page may be the last of the symbol, which reaches to the end of time only until there is one behind it.
+	if err := p.flush(ctx); err != nil {
+		return nil, err
+	}
 	rows, err := p.rows(ctx, id, fresh[0].Bar.Symbol, s.behind())
 	if err != nil {
 		return nil, err

@@ -170,3 +170,38 @@ func TestDamagedPage(t *testing.T) {
 		})
 	}
 }
+
+// A page that is written while another of its symbol is in memory is found by what comes later in the transaction: gaps, and late trades.
+func TestNewPageIsFoundInItsTransaction(t *testing.T) {
+	src := newMemTape()
+	second := func(i int) market.Time { return start + market.Time(i)*market.Second }
+	put := func(from, to int) {
+		for i := from; i < to; i++ {
+			src.Put("sim", trade("SIM:A", uint64(i+1), second(i), "187.42", "100"))
+		}
+	}
+	put(0, 1000)
+	o := options(t)
+	recordOnce(t, o, src)
+	last := number(t, userReads(t, o.Path, fmt.Sprintf("SELECT (max(last) - %d) / 1000000000 FROM bar_pages", int64(start)))[0])
+	src.Put("sim", trade("SIM:A", 5001, second(int(last)), "187.40", "1")) // the last page is read
+	put(1000, 2000)
+	src.Put("sim", market.Gap{Symbol: "SIM:A", From: second(1100), To: second(1110), Reason: "line was down"}.Entry())
+	src.Put("sim", trade("SIM:A", 5002, second(1200), "187.40", "1"))
+	src.Put("sim", market.Gap{Symbol: "SIM:A", From: second(1300), To: second(1301), Reason: "line was down"}.Entry())
+	recordOnce(t, o, src)
+	same(t, allOf(t, src), dump(t, o.Path))
+	s := mustOpen(t, o)
+	bars, _, err := s.Bars(t.Context(), market.BarQuery{Symbol: "SIM:A", Interval: market.Sec1(), Limit: 1 << 20}, nil)
+	if err != nil || len(bars) != 2000 {
+		t.Fatalf("%d bars, %v, want 2000", len(bars), err)
+	}
+	for i, b := range bars {
+		if gappy := i >= 1100 && i < 1110 || i == 1300; b.Gappy != gappy {
+			t.Errorf("bar %d is gappy: %t", i, b.Gappy)
+		}
+	}
+	if bars[1200].Count != 2 || bars[last].Count != 2 {
+		t.Errorf("%d and %d trades in the bars of late ones, want 2", bars[1200].Count, bars[last].Count)
+	}
+}
