@@ -243,10 +243,11 @@ func (c *coverer) sweep() []covered {
 
 // judge says what is known where some facts are true.
 func judge(t *[facts]int) cover {
+	whole := t[factGap] <= t[factFilled]
 	switch {
-	case t[factLive] > 0 && t[factGap] <= t[factFilled]:
+	case t[factLive] > 0 && whole:
 		return coverLive
-	case t[factBackfilled] > 0:
+	case t[factBackfilled] > 0 && whole: // what was fetched of a gap that stays open is not all of it
 		return coverBackfilled
 	case t[factImported] > 0:
 		return coverImported

@@ -73,15 +73,22 @@ func TestCoverageTellsAStory(t *testing.T) {
 	src.Put("nasdaq", trade(clock(0, 14, 10, 0), 0))
 	beat(clock(0, 14, 10, 5), clock(0, 14, 10, 30))
 	src.Put("nasdaq", market.Entry{Kind: market.KindStatus, State: market.StateDown, Event: clock(0, 14, 10, 30), Received: clock(0, 14, 10, 30)})
-	// Back at 14:20. From 14:12 to 14:14 the venue still had the trades.
-	for at := clock(0, 14, 12, 0); at <= clock(0, 14, 14, 0); at += 10 * market.Second {
+	// Back at 14:20. From 14:12 to 14:14 the venue still had the trades, and some from 14:14 to 14:15.
+	for at := clock(0, 14, 12, 0); at <= clock(0, 14, 15, 0); at += 10 * market.Second {
 		e := trade(at, market.FlagBackfilled)
 		e.Received = clock(0, 14, 20, 1)
 		src.Put("nasdaq", e)
 	}
-	gap := market.Gap{From: clock(0, 14, 10, 0), To: clock(0, 14, 20, 2), Reason: "disconnected"}.Entry()
-	gap.Received = clock(0, 14, 20, 2)
-	src.Put("nasdaq", gap, trade(clock(0, 14, 20, 2), 0))
+	for _, gap := range []market.Gap{
+		{From: clock(0, 14, 10, 0), To: clock(0, 14, 12, 0), Reason: "disconnected"},
+		{From: clock(0, 14, 12, 0), To: clock(0, 14, 14, 0), Reason: "disconnected", Flags: market.FlagFilled},
+		{From: clock(0, 14, 14, 0), To: clock(0, 14, 20, 2), Reason: "disconnected"},
+	} {
+		e := gap.Entry()
+		e.Received = clock(0, 14, 20, 2)
+		src.Put("nasdaq", e)
+	}
+	src.Put("nasdaq", trade(clock(0, 14, 20, 2), 0))
 	beat(clock(0, 14, 20, 2), clock(0, 14, 20, 50))
 	// The server is off from here on, until the next day after the open. Of the evening there is a file.
 	for at := clock(0, 18, 0, 0); at < clock(0, 18, 5, 0); at += 30 * market.Second {
@@ -99,8 +106,8 @@ func TestCoverageTellsAStory(t *testing.T) {
 		span(clock(0, 13, 31, 0), clock(0, 14, 0, 1), "live"),
 		span(clock(0, 14, 0, 1), clock(0, 14, 10, 0), "quiet"),
 		span(clock(0, 14, 10, 0), clock(0, 14, 12, 0), "blind"), // nothing is sure from the last trade on: the gap says so
-		span(clock(0, 14, 12, 0), clock(0, 14, 14, 1), "backfilled"),
-		span(clock(0, 14, 14, 1), clock(0, 14, 20, 2), "blind"),
+		span(clock(0, 14, 12, 0), clock(0, 14, 14, 0), "backfilled"),
+		span(clock(0, 14, 14, 0), clock(0, 14, 20, 2), "blind"), // trades of its first minute were fetched, but not all: the gap says so
 		span(clock(0, 14, 20, 2), clock(0, 14, 20, 48), "live"), // the last sign of life is at 47
 		span(clock(0, 14, 20, 48), clock(0, 18, 0, 0), "blind"), // the server is off
 		span(clock(0, 18, 0, 0), clock(0, 18, 4, 31), "imported"),
@@ -112,7 +119,7 @@ func TestCoverageTellsAStory(t *testing.T) {
 	if diff := gocmp.Diff(want, got.Spans); diff != "" {
 		t.Error(diff)
 	}
-	if got.Seconds["closed"] != 8*3600 || got.Seconds["backfilled"] != 121 {
+	if got.Seconds["closed"] != 8*3600 || got.Seconds["backfilled"] != 120 {
 		t.Errorf("seconds: %v", got.Seconds)
 	}
 	// At 14:20 of that day nobody knew of the trades that were fetched a second later, nor of the file.
