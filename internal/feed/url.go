@@ -262,10 +262,10 @@ func isSecret(name string) bool {
 // String returns the URL as it was written, with every secret masked. References to secrets (env:NAME, file:PATH) are shown.
 func (u *URL) String() string {
 	var b strings.Builder
-	b.WriteString(u.Scheme + "://" + maskUserinfo(u.raw))
+	b.WriteString(u.Scheme + "://" + maskTarget(u.raw))
 	for i, p := range u.params {
 		b.WriteByte("?&"[min(i, 1)])
-		b.WriteString(escape(p.name) + "=" + maskValue(p.name, escape(p.value)))
+		b.WriteString(escape(p.name) + "=" + escape(maskValue(p.name, p.value)))
 	}
 	return b.String()
 }
@@ -280,29 +280,75 @@ func Mask(s string) string {
 	}
 	target, query, has := strings.Cut(rest, "?")
 	if ok {
-		target = maskUserinfo(target)
+		target = maskTarget(target)
 	}
 	if !has {
 		return scheme + target
 	}
+	return scheme + target + "?" + maskPairs(query)
+}
+
+// maskPairs masks what is between the ampersands of a query.
+func maskPairs(query string) string {
 	parts := strings.Split(query, "&")
 	for i, part := range parts {
 		if name, value, ok := strings.Cut(part, "="); ok {
-			decoded, err := url.PathUnescape(name)
-			if err != nil {
-				decoded = name
+			decoded := unescape(value)
+			if masked := maskValue(unescape(name), decoded); masked != decoded {
+				parts[i] = name + "=" + escape(masked)
 			}
-			parts[i] = name + "=" + maskValue(decoded, value)
 		}
 	}
-	return scheme + target + "?" + strings.Join(parts, "&")
+	return strings.Join(parts, "&")
 }
 
+func unescape(s string) string {
+	if decoded, err := url.PathUnescape(s); err == nil {
+		return decoded
+	}
+	return s
+}
+
+// maskValue masks the value of a parameter that holds a secret, and what is secret in the value of one that holds an address, a
+// query, a header or a message. Where such a one has a place for a secret ({key}), the secret is not there.
 func maskValue(name, value string) string {
-	if !isSecret(name) || value == "" || strings.HasPrefix(value, "env:") || strings.HasPrefix(value, "file:") {
+	if value == "" || strings.HasPrefix(value, "env:") || strings.HasPrefix(value, "file:") {
 		return value
 	}
-	return mask
+	if isSecret(name) {
+		return mask
+	}
+	placed := strings.Contains(value, "{key}") || strings.Contains(value, "{secret}")
+	switch strings.ToLower(name) {
+	case "url", "rest":
+		return Mask(value)
+	case "query":
+		if !placed {
+			return maskPairs(value)
+		}
+	case "header":
+		field, said, ok := strings.Cut(value, ":")
+		if ok && !placed && strings.TrimSpace(said) != "" && (isSecret(field) || strings.Contains(strings.ToLower(field), "cookie")) {
+			return field + ": " + mask
+		}
+	case "login":
+		if !placed {
+			return mask
+		}
+	case "subscribe", "unsubscribe", "ping":
+		if !placed && isSecret(value) {
+			return mask
+		}
+	}
+	return value
+}
+
+// maskTarget masks the password of a target, and what stands behind an ampersand that should have been a question mark.
+func maskTarget(target string) string {
+	if head, rest, ok := strings.Cut(target, "&"); ok {
+		return maskUserinfo(head) + "&" + maskPairs(rest)
+	}
+	return maskUserinfo(target)
 }
 
 // maskUserinfo masks the password of "user:password@host/path", or the whole of it when it has no user.
@@ -338,12 +384,19 @@ func escape(s string) string {
 	return b.String()
 }
 
-// Only refuses parameters that are not among the known ones.
+// Only refuses parameters that are not among the known ones. Their values are not told: one may be a secret whose name is mistyped.
 func (u *URL) Only(known ...string) error {
 	for _, p := range u.params {
 		if !slices.Contains(known, p.name) {
+			shown := *u
+			shown.params = slices.Clone(u.params)
+			for i := range shown.params {
+				if !slices.Contains(known, shown.params[i].name) {
+					shown.params[i].value = mask
+				}
+			}
 			return fmt.Errorf("%w %q: unknown parameter %s%s; %s knows %s",
-				ErrURL, u, p.name, near(p.name, known), u.Scheme, strings.Join(known, ", "))
+				ErrURL, &shown, p.name, near(p.name, known), u.Scheme, strings.Join(known, ", "))
 		}
 	}
 	return nil

@@ -147,11 +147,34 @@ func TestMask(t *testing.T) {
 		"nats://token@host/a@b":              "nats://***@host/a@b",
 		"no url?api_token=x":                 "no url?api_token=***",
 		"x://?%6bey=x":                       "x://?%6bey=***",
-		"":                                   "",
+		"alpaca://A&key=k":                   "alpaca://A&key=***",
+
+		"x://h?url=wss://me:pw@h/a&rest=https://h/?token=t":      "x://h?url=wss://me:***@h/a&rest=https://h/%3Ftoken=***",
+		"x://h?url=wss://h/a":                                    "x://h?url=wss://h/a",
+		"x://h?header=Authorization: Bearer abc":                 "x://h?header=Authorization:%20***",
+		"x://h?header=Cookie:%20sid=1":                           "x://h?header=Cookie:%20***",
+		"x://h?header=Authorization: Bearer {key}":               "x://h?header=Authorization: Bearer {key}",
+		"x://h?header=Accept: text/csv":                          "x://h?header=Accept: text/csv",
+		"x://h?query=room=1%26apikey=abc":                        "x://h?query=room=1%26apikey=***",
+		"x://h?query=room=1%26apikey={key}":                      "x://h?query=room=1%26apikey={key}",
+		`x://h?login={"user":"me","pin":"1"}&subscribe={"op":1}`: `x://h?login=***&subscribe={"op":1}`,
+		`x://h?login={"k":"{key}"}&subscribe={"token":"t"}`:      `x://h?login={"k":"{key}"}&subscribe=***`,
+		"": "",
 	} {
 		if got := feed.Mask(in); got != want {
 			t.Errorf("%q: got %q, want %q", in, got, want)
 		}
+	}
+}
+
+// TestErrorsKeepSecrets looks at what is said of a URL that is refused: who mistypes the name of a secret has told the secret.
+func TestErrorsKeepSecrets(t *testing.T) {
+	u, err := registry().Parse("alpaca://A?kye=abcdef&feed=iex")
+	if err == nil {
+		err = u.Only("key", "feed")
+	}
+	if err == nil || strings.Contains(err.Error(), "abcdef") || !strings.Contains(err.Error(), "kye=***&feed=iex") {
+		t.Errorf("got %v", err)
 	}
 }
 
