@@ -1,3 +1,4 @@
+import type { AlertRule, FiredPage } from '../market/alert.ts';
 import type { Exact } from '../market/exact.ts';
 import { readExact } from '../market/exact.ts';
 import type { Instant } from '../market/instant.ts';
@@ -6,6 +7,7 @@ import type { Stretch } from '../market/clock.ts';
 import type { Interval } from '../market/interval.ts';
 import { day } from '../market/interval.ts';
 import type { Covered, FeedList, Receipt, SymbolInfo, Trade } from '../market/types.ts';
+import { readFired, readRule, readRules, writeRule } from './alerts.ts';
 import type { BarPage, PricePoint } from './answers.ts';
 import { readBars, readHistory, readSymbols, readTrades } from './answers.ts';
 import { readFeeds } from './feeds.ts';
@@ -41,7 +43,7 @@ function asOf(at: Instant | null): Query {
   return at === null ? {} : { at: writeInstant(at) };
 }
 
-/** The REST API, read only. Each call rejects with the signal's reason when aborted. */
+/** The REST API, of which only alerts are written. Each call rejects with the signal's reason when aborted. */
 export class Rest {
   private readonly server: Server;
 
@@ -166,6 +168,41 @@ export class Rest {
     return readHistory(value, name);
   }
 
+  /** The rules of alerts, by id. */
+  async rules(signal?: AbortSignal): Promise<AlertRule[]> {
+    const { value } = await this.get(this.server.rest('v1/alerts'), signal);
+    return readRules(value);
+  }
+
+  /** Puts a rule in the place of the one with its id, or adds one that has none. Returns it as it is kept. */
+  async putRule(rule: AlertRule): Promise<AlertRule> {
+    const body = writeRule(rule);
+    const value = await (rule.id === ''
+      ? this.send('POST', this.server.rest('v1/alerts'), body)
+      : this.send('PUT', this.ruleUrl(rule.id), body));
+    return readRule(readExact(value));
+  }
+
+  async removeRule(id: string): Promise<void> {
+    await this.send('DELETE', this.ruleUrl(id));
+  }
+
+  /** What was fired, newest first; with `before` only alerts of smaller numbers. */
+  async fired(before: number | null, limit: number, signal?: AbortSignal): Promise<FiredPage> {
+    const query = { limit, ...(before === null ? {} : { before }) };
+    const { value } = await this.get(this.server.rest('v1/alerts/history', query), signal);
+    return readFired(value);
+  }
+
+  /** Notes that somebody has seen an alert. */
+  async acknowledge(n: number): Promise<void> {
+    await this.send('POST', this.server.rest(`v1/alerts/history/${String(n)}/acknowledge`));
+  }
+
+  private ruleUrl(id: string): string {
+    return this.server.rest(`v1/alerts/${encodeURIComponent(id)}`);
+  }
+
   private barsUrl(name: string, interval: Interval, query: Query): string {
     const path = `v2/stocks/${encodeURIComponent(name)}/bars`;
     return this.server.rest(path, { timeframe: interval.timeframe, ...query });
@@ -184,6 +221,20 @@ export class Rest {
     const body = await response.text();
     if (!response.ok) throw new RefusedError(response.status, complaint(response, body));
     return { value: readExact(body), cursor: response.headers.get('Tapedeck-Cursor') };
+  }
+
+  private async send(method: string, url: string, body?: string): Promise<string> {
+    const response = await fetch(url, {
+      method,
+      headers: {
+        Accept: 'application/json',
+        ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body }),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new RefusedError(response.status, complaint(response, text));
+    return text;
   }
 }
 

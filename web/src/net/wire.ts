@@ -1,9 +1,11 @@
+import type { ToldAlert } from '../market/alert.ts';
 import type { Clock, Speed } from '../market/clock.ts';
 import { speedOf } from '../market/clock.ts';
 import type { Exact, ExactObject } from '../market/exact.ts';
 import { readExact } from '../market/exact.ts';
 import type { Instant } from '../market/instant.ts';
 import type { Bar, FlowState, Gap, Quote, Trade } from '../market/types.ts';
+import { told } from './alerts.ts';
 import * as f from './fields.ts';
 
 /** What the server says on `/v2/tape`. */
@@ -24,6 +26,7 @@ export type Message =
       readonly state: FlowState;
     }
   | { readonly type: 'gap'; readonly gap: Gap }
+  | { readonly type: 'alert'; readonly alert: ToldAlert }
   | { readonly type: 'heartbeat'; readonly time: Instant | null }
   | { readonly type: 'clock'; readonly clock: Clock }
   | { readonly type: 'success'; readonly message: string }
@@ -45,6 +48,8 @@ export function readFrame(frame: string): Message[] {
 export interface Subscription {
   readonly trades: readonly string[];
   readonly quotes: readonly string[];
+  /** Symbols whose alerts are told. */
+  readonly alerts?: readonly string[];
   readonly mode: 'every' | 'latest';
   /** For mode `latest`: the shortest time between two frames, such as `50ms`. */
   readonly every?: string;
@@ -65,6 +70,7 @@ export function subscribe(want: Subscription, cursor: string | null): string {
     trades: want.trades,
     quotes: want.quotes,
     bars: [],
+    ...(want.alerts === undefined ? {} : { alerts: want.alerts }),
     mode: want.mode,
     ...(want.every === undefined ? {} : { every: want.every }),
     ...(want.mode === 'every' && want.played !== true ? { cursor: true } : {}),
@@ -95,6 +101,8 @@ function message(value: Exact): Message {
       };
     case 'gap':
       return { type: 'gap', gap: gap(o) };
+    case 'alert':
+      return { type: 'alert', alert: told(o) };
     case 'heartbeat':
       return { type: 'heartbeat', time: f.timeOrNull(o, 't') };
     case 'clock':

@@ -8,6 +8,7 @@ import { tabTitle } from '../market/format.ts';
 import type { Line } from '../net/link.ts';
 import type { Rest } from '../net/rest.ts';
 import type { Server } from '../net/urls.ts';
+import { Alerts } from './alerts.svelte.ts';
 import { FeedBoard } from './feeds.svelte.ts';
 import { Frame } from './frame.ts';
 import { LiveLine, livePoints } from './live.svelte.ts';
@@ -37,6 +38,7 @@ export class Desk {
   readonly player: Player;
   readonly coverage: Coverage;
   readonly board: FeedBoard;
+  readonly alerts: Alerts;
   readonly frame = new Frame();
   readonly style: NumberStyle;
   route = $state.raw<Route>(nowhere);
@@ -64,6 +66,7 @@ export class Desk {
     this.player = new Player({ rest, session, watch, onMove: this.moved });
     this.coverage = new Coverage(rest);
     this.board = new FeedBoard(rest);
+    this.alerts = new Alerts({ rest, dial });
   }
 
   get view(): View {
@@ -95,6 +98,7 @@ export class Desk {
       if (asked !== '#') history.replaceState(null, '', location.pathname + asked);
     }
     this.watch.start();
+    this.alerts.start();
     addEventListener('popstate', this.follow);
     addEventListener('hashchange', this.follow);
     addEventListener('online', this.hurry);
@@ -113,6 +117,7 @@ export class Desk {
     this.watch.stop();
     this.coverage.stop();
     this.board.stop();
+    this.alerts.stop();
     this.session.close();
   }
 
@@ -232,6 +237,7 @@ export class Desk {
 
   private readonly hurry = (): void => {
     this.watch.hurry();
+    this.alerts.hurry();
     this.session.again();
   };
 
@@ -252,7 +258,8 @@ export class Desk {
       row === null ? 'Tapedeck' : tabTitle(row.name, row.price, row.base, row.decimals, this.style);
     const chart =
       at === null ? price : `Not live ${new TimeLabels(this.prefs.zone).clock(at.s)} · ${price}`;
-    const title = this.route.page === 'feeds' ? 'Feeds · Tapedeck' : chart;
+    const { page } = this.route;
+    const title = page === null ? chart : `${page === 'feeds' ? 'Feeds' : 'Alerts'} · Tapedeck`;
     if (title !== this.title) document.title = title;
     this.title = title;
   };

@@ -16,6 +16,9 @@ export class Prefs {
   colours = $state<Colours>('green-up');
   zone = $state<Zone>('local');
   spread = $state(false);
+  /** Whether alerts are to be shown by the system, and heard. */
+  notify = $state(false);
+  sound = $state(false);
   /** The symbol looked at last, to open with. */
   symbol = $state('');
 
@@ -27,6 +30,8 @@ export class Prefs {
     this.colours = this.choice('colours', colourings, 'green-up');
     this.zone = this.choice('zone', zones, 'local');
     this.spread = this.read('spread') === 'yes';
+    this.notify = this.read('notify') === 'yes';
+    this.sound = this.read('sound') === 'yes';
     this.symbol = this.read('symbol') ?? '';
   }
 
@@ -36,6 +41,8 @@ export class Prefs {
     this.write('colours', this.colours);
     this.write('zone', this.zone);
     this.write('spread', this.spread ? 'yes' : 'no');
+    this.write('notify', this.notify ? 'yes' : 'no');
+    this.write('sound', this.sound ? 'yes' : 'no');
     this.write('symbol', this.symbol);
   }
 

@@ -9,7 +9,7 @@ import { intervalOf } from '../market/interval.ts';
 export type View = 'candles' | 'line' | 'live';
 
 /** What fills the screen in place of the chart. */
-export type Page = 'feeds';
+export type Page = 'feeds' | 'alerts';
 
 /** What the address of the page says. Null where it says nothing. */
 export interface Route {
@@ -34,16 +34,17 @@ export const nowhere: Route = {
   speed: null,
 };
 
+const pages: readonly Page[] = ['feeds', 'alerts'];
 const views: readonly View[] = ['candles', 'line', 'live'];
 
-/** Reads `#symbol=SIM:AAPL&interval=1m&view=line&at=2026-11-23T14:30:00Z&speed=10`. `page=feeds` is the page of feeds. What it does not understand it leaves out. A query says the same. */
+/** Reads `#symbol=SIM:AAPL&interval=1m&view=line&at=2026-11-23T14:30:00Z&speed=10`. `page=feeds` is the page of feeds, `page=alerts` that of alerts. What it does not understand it leaves out. A query says the same. */
 export function readRoute(hash: string): Route {
   const params = new URLSearchParams(hash.replace(/^[#?]/, ''));
   const symbol = params.get('symbol')?.trim().toUpperCase() ?? '';
   // An epoch or a time; a plus that was not escaped arrives as a space.
   const at = moment((params.get('at') ?? '').replace(' ', '+'));
   return {
-    page: params.get('page') === 'feeds' ? 'feeds' : null,
+    page: pages.find((p) => p === params.get('page')) ?? null,
     symbol: symbol === '' || symbol.length > 64 ? null : symbol,
     interval: intervalOf(params.get('interval') ?? '')?.id ?? null,
     view: views.find((v) => v === params.get('view')) ?? null,

@@ -11,6 +11,7 @@ export type Command =
   | { readonly do: 'interval'; readonly interval: Interval }
   | { readonly do: 'view'; readonly view: View }
   | { readonly do: 'feeds' }
+  | { readonly do: 'alerts' }
   | { readonly do: 'reset' }
   | { readonly do: 'zone' }
   | { readonly do: 'play' }
@@ -54,6 +55,8 @@ export function commandOf({ key, code, alt, shift }: Key): Command | null {
       return { do: 'view', view: 'live' };
     case 'f':
       return { do: 'feeds' };
+    case 'a':
+      return { do: 'alerts' };
     case 'u':
       return { do: 'zone' };
     case ' ':
@@ -90,6 +93,7 @@ export const sheet: readonly (readonly [keys: readonly string[], what: string])[
   [['l'], 'Line'],
   [['v'], 'Live line: the last 50 trades'],
   [['f'], 'Feeds, and back to the chart'],
+  [['a'], 'Alerts, and back to the chart'],
   [['Alt', 'R'], 'Reset the chart'],
   [['u'], 'Local time or UTC'],
   [['Space'], 'Pause here; play on from there'],

@@ -1,5 +1,6 @@
 /** Browser tests of what a real server does too seldom to wait for. */
 import { startFake } from '../fake/server.mjs';
+import { alertTests } from './alerts.mjs';
 import { feedTests } from './feeds.mjs';
 import { chartOf, equal, liveChart, ok, until } from './harness.mjs';
 import { pastTests } from './past.mjs';
@@ -243,4 +244,5 @@ export const fakeTests = [
 
   ...pastTests(withFake),
   ...feedTests(withFake),
+  ...alertTests(withFake),
 ];

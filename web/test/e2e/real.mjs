@@ -1,4 +1,5 @@
 /** Browser tests of the page together with the server that it is built into. */
+import { realAlerts } from './alerts.mjs';
 import { realFeeds } from './feeds.mjs';
 import { chartOf, equal, liveChart, ok, Server, until } from './harness.mjs';
 import { startProxy } from './proxy.mjs';
@@ -298,6 +299,7 @@ export function realTests(binary) {
     }),
 
     realFeeds((name, run) => withServer(binary, name, run)),
+    realAlerts((name, run) => withServer(binary, name, run)),
     ...realPast((name, run) => withServer(binary, name, run), sameBars),
   ];
 }

@@ -8,6 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Alerts } from './alerts.mjs';
 import { feedsOf } from './feeds.mjs';
 import { coverage, receipt } from './ledger.mjs';
 import { Play } from './play.mjs';
@@ -73,6 +74,7 @@ class Fake {
     this.asked = [];
     this.reads = [];
     this.refuse = false;
+    this.alerts = new Alerts();
     this.random = seeded(7);
     this.symbols = new Map(
       names.map((name, i) => [
@@ -172,6 +174,7 @@ class Fake {
       client.at = Number(at);
     }
     client.want = new Set(ask.trades);
+    client.alerted = ask.alerts !== undefined;
     client.latest = ask.mode === 'latest';
     this.clients.add(client);
     client.line.send(json([{ T: 'subscription', trades: ask.trades }]));
@@ -191,7 +194,9 @@ class Fake {
       }
       return;
     }
-    const mine = due.filter((e) => client.want.has('*') || client.want.has(e.S));
+    const mine = due.filter((e) =>
+      e.T === 'alert' ? client.alerted : client.want.has('*') || client.want.has(e.S),
+    );
     if (mine.length === 0) return;
     const cursor = client.latest ? [] : [{ T: 'cursor', c: this.cursor() }];
     client.line.send(json([...mine, ...cursor]));
@@ -232,6 +237,8 @@ class Fake {
       response.statusCode = 503;
       response.setHeader('Content-Type', 'application/problem+json');
       response.end('{"title":"Not ready","detail":"the store is still opening"}');
+    } else if (await this.alerts.answer(request, response, path, url.searchParams)) {
+      return;
     } else if (path === '/v1/symbols') {
       const rows = [...this.symbols.values()].map((s) => {
         const mine = this.known(s.symbol, at);

@@ -169,7 +169,7 @@ describe('Link', () => {
     const s = setUp();
     s.link.start(null);
     s.line().join();
-    s.line().say({ T: 'alert', S: 'SIM:A', text: 'news' }, { T: 'zz' }, tick(1));
+    s.line().say({ T: 'news', S: 'SIM:A', text: 'news' }, { T: 'zz' }, tick(1));
     expect(s.link.current.phase).toBe('live');
     expect(s.trades).toEqual([1]);
   });

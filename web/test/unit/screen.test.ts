@@ -37,6 +37,7 @@ describe('route', () => {
     const feeds = { ...nowhere, page: 'feeds', symbol: 'SIM:AAPL' } as const;
     expect(writeRoute(feeds)).toBe('#page=feeds&symbol=SIM:AAPL');
     expect(readRoute('#page=feeds&symbol=SIM:AAPL')).toEqual(feeds);
+    expect(readRoute('#page=alerts')).toEqual({ ...nowhere, page: 'alerts' });
     const odd = { ...nowhere, symbol: 'X:BTC/USD&=' };
     expect(readRoute(writeRoute(odd))).toEqual(odd);
   });
@@ -123,6 +124,7 @@ describe('keys', () => {
     expect(key('ArrowLeft', { shift: true })).toEqual({ do: 'scroll', by: -10 });
     expect(key('3')).toMatchObject({ do: 'interval', interval: { id: '1m' } });
     expect(key('f')).toEqual({ do: 'feeds' });
+    expect(key('a')).toEqual({ do: 'alerts' });
     expect(key(' ')).toEqual({ do: 'play' });
     expect(key('.')).toEqual({ do: 'step' });
     expect(key('Escape')).toEqual({ do: 'present' });
