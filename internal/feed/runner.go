@@ -312,13 +312,14 @@ func (r *Runner) lose(from, to market.Time, reason string) {
 	if !r.hole.open {
 		r.hole = hole{open: true, from: from, reason: reason}
 	}
+	r.hole.from = min(r.hole.from, from) // What was fetched later is of before.
 	r.hole.to = max(r.hole.to, to)
 }
 
 // fill puts the hole on the tape as a gap that ends at an event. It is called with mu held.
 func (r *Runner) fill(until market.Time) {
 	now := market.FromStd(time.Now())
-	gap := market.Entry{Kind: market.KindGap, Event: r.hole.from, Until: max(until, r.hole.from), Received: now, Text: r.hole.reason}
+	gap := market.Entry{Kind: market.KindGap, Event: r.hole.from, Until: max(until, r.hole.from, r.hole.to), Received: now, Text: r.hole.reason}
 	r.enqueue(gap)
 	r.account.gap(&gap, now)
 	r.hole = hole{}

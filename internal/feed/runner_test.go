@@ -410,6 +410,56 @@ func TestTapeFullHoldsThenGap(t *testing.T) {
 	})
 }
 
+// TestTapeFullKeepsWhatTheSourceSaidIsMissing drops, while the tape is full, a gap and trades that were fetched for one: both are of before
+// the last trade that was kept.
+func TestTapeFullKeepsWhatTheSourceSaidIsMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tp := &tapetest.Memory{}
+		tp.OnAppend(func(*tape.Record) error { return fmt.Errorf("append: %w", tape.ErrFull) })
+		began := now()
+		var id uint64
+		g := newRig(t, tp, &feedtest.Source{Is: feed.Traits{Mends: true}, Steps: []feedtest.Step{
+			func(ctx context.Context, sink feed.Sink) error {
+				for range 150 {
+					batch := make([]market.Entry, 100)
+					for i := range batch {
+						id++
+						batch[i] = trade("A", id)
+					}
+					if err := sink.Push(ctx, batch, nil); err != nil {
+						return err
+					}
+				}
+				gap := market.Entry{Kind: market.KindGap, Symbol: "F:A", Event: began - 9*market.Minute, Until: began - 8*market.Minute, Text: "lost"}
+				old := trade("A", 1_000_001)
+				old.Event, old.Flags = began-7*market.Minute, market.FlagBackfilled
+				down := market.Entry{Kind: market.KindStatus, State: market.StateDown, Event: now(), Text: "gone"}
+				for _, e := range []market.Entry{gap, old, down} {
+					if err := sink.Push(ctx, []market.Entry{e}, nil); err != nil {
+						return err
+					}
+				}
+				return nil
+			},
+			feedtest.Silence(time.Second),
+		}})
+		time.Sleep(100 * time.Millisecond)
+		synctest.Wait()
+		if info := g.runner.Info(); info.State != market.StateDown {
+			t.Errorf("the feed is %s, want down as its source says", info.State)
+		}
+		tp.OnAppend(nil)
+		time.Sleep(3 * time.Second)
+		if err := g.end(); err != nil {
+			t.Fatal(err)
+		}
+		gaps := tp.Entries(market.KindGap)
+		if len(gaps) == 0 || gaps[0].Event > began-9*market.Minute || gaps[0].Until < began-7*market.Minute {
+			t.Errorf("got gaps %v, want one that covers what was dropped", gaps)
+		}
+	})
+}
+
 func TestSourceThatWaitsLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tp := &tapetest.Memory{}

@@ -257,18 +257,32 @@ func (r *Runner) enqueueState(c *chunk, s market.Symbol, state market.State, eve
 	r.put(c, &market.Entry{Kind: market.KindStatus, Symbol: s, State: state, Event: event, Received: now, Text: reason}, nil)
 }
 
-// overflow drops a push of a source that cannot wait: it is counted, and will be a gap. It is called with mu held.
+// overflow drops a push of a source that cannot wait: it is counted, and will be a gap, which what the source itself had to say of gaps
+// is part of. It is called with mu held.
 func (r *Runner) overflow(entries []market.Entry) {
-	r.arrived(market.FromStd(time.Now()))
+	now := market.FromStd(time.Now())
+	if len(entries) == 1 && isFeedState(&entries[0]) {
+		r.told(&entries[0], now) // Few, and the state is to be true now of all times.
+		return
+	}
+	r.arrived(now)
 	n := 0
 	for i := range entries {
-		if e := &entries[i]; e.IsTick() {
+		e := &entries[i]
+		switch {
+		case e.IsTick():
 			n++
-			from := r.lastEvent
-			if from == 0 {
-				from = e.Event
+			event := e.Event
+			if event < earliest && !r.traits.Past || event > now+market.Minute {
+				event = now // as in admitOne
 			}
-			r.lose(from, e.Event, ReasonBufferFull)
+			from := event
+			if r.lastEvent != 0 {
+				from = min(from, r.lastEvent)
+			}
+			r.lose(from, event, ReasonBufferFull)
+		case e.Kind == market.KindGap && e.Flags&market.FlagFilled == 0:
+			r.lose(e.Event, e.Until, ReasonBufferFull+": "+e.Text)
 		}
 	}
 	r.account.drop(ReasonBufferFull, n)
