@@ -58,9 +58,10 @@ func TestBinanceChangesConnectionsWithoutAHole(t *testing.T) {
 	l.traits = func(tr *venue.Traits) {
 		tr.Pace = 170 * time.Millisecond
 		tr.Lifetime = 2 * time.Second
-		tr.Reorder = time.Second // Both connections bring the same trades; on a busy machine one is late.
+		tr.Heartbeat = 10 * time.Second // no line is dead here, however busy the machine
+		tr.Reorder = 5 * time.Second    // Both connections bring the same trades; on a busy machine one is late.
 	}
-	l.waits = func(w *timings) { w.stall, w.ready = time.Minute, 10*time.Second }
+	l.waits = func(w *timings) { w.settle, w.stall, w.ready = 500*time.Millisecond, time.Minute, 10*time.Second }
 	s := venuetest.Start(t, l.profile, venuetest.Options{Grace: 10 * time.Second})
 	b := run(t, l, s, &tapetest.Memory{})
 	b.flowing()

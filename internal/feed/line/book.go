@@ -32,6 +32,8 @@ type book struct {
 	ahead  market.Time // since when that is further than we are; 0 when it is not
 
 	filling bool
+	probing bool        // what is being filled was found by asking, not by what came or did not come
+	left    bool        // nobody wants the symbol any more once that is done
 	abandon func(error) // stops the filling
 
 	old     []market.Entry // trades that look like numbers that began anew

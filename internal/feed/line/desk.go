@@ -197,8 +197,10 @@ func (d *desk) hold(b *book, e *market.Entry, at market.Time) {
 	if b.bytes <= maxWaiting && d.bytes <= maxAllWaiting {
 		return
 	}
-	if b.filling && b.abandon != nil {
-		b.abandon(errNoRoom)
+	if b.filling {
+		if b.abandon != nil {
+			b.abandon(errNoRoom)
+		}
 		if b.bytes <= 2*maxWaiting {
 			return // What was fetched by now comes first.
 		}
@@ -309,6 +311,9 @@ func (d *desk) taken(s market.Symbol) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	b := d.book(s)
+	if b.carriers == 0 && b.renewed == 0 && b.broken == "" && b.last.Kind != 0 {
+		b.lose("the symbol was not subscribed to") // Whatever came last, nothing says that all came until now.
+	}
 	b.carriers++
 	if b.seen == 0 {
 		b.seen = now()
@@ -332,8 +337,10 @@ func (d *desk) let(symbols []market.Symbol, reason string) {
 		b := d.book(s)
 		switch b.carriers--; {
 		case b.carriers > 0:
+		case reason == notWanted && b.filling:
+			b.left = true
 		case reason == notWanted:
-			b.leave()
+			d.leave(b)
 		case reason == silent && !d.history:
 			b.renewed = now()
 		default:
@@ -342,12 +349,44 @@ func (d *desk) let(symbols []market.Symbol, reason string) {
 	}
 }
 
+// unwanted notes that nobody wants a symbol that no connection carries: there was none when it was let go.
+func (d *desk) unwanted(s market.Symbol) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch b := d.book(s); {
+	case b.carriers > 0 || b.last.Kind == 0:
+	case b.filling:
+		b.left = true
+	default:
+		d.leave(b)
+	}
+}
+
+// leave notes that nobody wants a symbol any more. What of it waits goes first; the next sweep pushes it.
+func (d *desk) leave(b *book) {
+	if len(b.waiting) > 0 {
+		d.giveUp(b, b.why())
+	}
+	b.leave()
+}
+
 // miss notes that a connection ended before it carried symbols. They were carried before, perhaps, and let go to be asked for anew.
 func (d *desk) miss(symbols []market.Symbol, reason string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, s := range symbols {
 		if b := d.book(s); b.carriers == 0 && b.last.Kind != 0 {
+			b.lose(reason)
+		}
+	}
+}
+
+// missAll notes that a connection ended on which a venue sends what it likes: all that was not asked for may miss trades.
+func (d *desk) missAll(reason string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, b := range d.books {
+		if b.carriers == 0 && b.last.Kind != 0 {
 			b.lose(reason)
 		}
 	}
@@ -370,11 +409,10 @@ func (d *desk) sweep(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	at := now()
-	before := len(d.out)
 	for _, b := range d.books {
 		d.look(b, at)
 	}
-	if len(d.out) == before && d.twice == 0 {
+	if len(d.out) == 0 && d.twice == 0 {
 		return nil // A push would say that the feed is alive.
 	}
 	return d.flush(ctx)
@@ -411,6 +449,7 @@ func (d *desk) look(b *book, at market.Time) {
 			d.begin(b, b.broken, at)
 		}
 	case b.carriers > 0 && at > b.marked.Add(4*d.traits.Heartbeat) && b.stalled(at, market.Time(d.t.stall)):
+		b.probing = true
 		d.begin(b, silent, at)
 	}
 }

@@ -264,3 +264,97 @@ func TestDeskRemembersABreakDuringAnother(t *testing.T) {
 		tb.want("30b", "filled 10-30 not running", "40", "50b", "filled 40-50 lost again", "60")
 	})
 }
+
+// TestDeskAsksASilentSymbolOnce has a busy symbol whose stream fell silent: what is fetched for the moment of subscribing anew is no
+// reason to subscribe anew again.
+func TestDeskAsksASilentSymbolOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tb := newTable(t, venue.Traits{}, true, market.Entry{})
+		tb.taken(symbol)
+		for i := range 20 {
+			tb.live(trade(uint64(1+i), 1+i))
+			time.Sleep(time.Second)
+		}
+		tb.later(40 * time.Second)
+		tb.answer(nil, trade(21, 21))
+		tb.let([]market.Symbol{symbol}, silent)
+		tb.taken(symbol)
+		tb.live(trade(30, 30))
+		tb.later(1100 * time.Millisecond)
+		tb.answer(nil, trade(25, 25))
+		if tb.renew != 1 {
+			t.Errorf("subscribed anew %d times, want once", tb.renew)
+		}
+	})
+}
+
+// TestDeskWaitsForHistoryThatIsBehind has a venue that says it has come further than its history.
+func TestDeskWaitsForHistoryThatIsBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tb := newTable(t, numbered(), true, market.Entry{})
+		tb.taken(symbol)
+		tb.live(trade(1, 1))
+		if err := tb.take(t.Context(), nil, []venue.Mark{{Symbol: symbol, ID: 9}}); err != nil {
+			t.Fatal(err)
+		}
+		for range 600 {
+			tb.later(100 * time.Millisecond)
+			if tb.book.filling {
+				tb.answer(nil)
+			}
+		}
+		if n := len(tb.holes); n < 2 || n > 5 {
+			t.Errorf("asked %d times in a minute, want a few", n)
+		}
+	})
+}
+
+// TestDeskKnowsThatNobodyListened has a trade that comes when nobody carries the symbol any more: what follows until it is carried again
+// is a hole all the same.
+func TestDeskKnowsThatNobodyListened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tb := newTable(t, venue.Traits{}, false, market.Entry{})
+		tb.taken(symbol)
+		tb.live(trade(10, 10))
+		tb.let([]market.Symbol{symbol}, notWanted)
+		tb.live(trade(11, 11))
+		tb.taken(symbol)
+		tb.live(trade(50, 50))
+		tb.want("10", "gap 10-11 nobody wanted the symbol", "11", "gap 11-50 the symbol was not subscribed to", "50")
+	})
+}
+
+// TestDeskLeavesASymbolWhoseHoleIsFilled lets a symbol go while its history is asked for: what is older than the hole is not pushed again.
+func TestDeskLeavesASymbolWhoseHoleIsFilled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tb := newTable(t, numbered(), true, market.Entry{})
+		tb.taken(symbol)
+		tb.live(trade(4, 4), trade(5, 5), trade(8, 8))
+		tb.later(300 * time.Millisecond)
+		tb.let([]market.Symbol{symbol}, notWanted)
+		tb.answer(nil, trade(4, 4), trade(5, 5), trade(6, 6), trade(7, 7), trade(8, 8))
+		want := []string{"4", "5", "6b", "7b", "8", "filled 5-8 trades did not arrive"}
+		tb.want(want...)
+		tb.taken(symbol)
+		tb.live(trade(20, 20))
+		tb.want(append(want, "gap 8-20 nobody wanted the symbol", "20")...)
+	})
+}
+
+// TestDeskFetchesNothingThatNobodyWanted lets a symbol go while no connection is up.
+func TestDeskFetchesNothingThatNobodyWanted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tb := newTable(t, numbered(), true, market.Entry{})
+		tb.taken(symbol)
+		tb.live(trade(1, 1))
+		tb.let([]market.Symbol{symbol}, "lost")
+		tb.unwanted(symbol)
+		tb.taken(symbol)
+		tb.live(trade(9, 9))
+		tb.later(time.Second)
+		tb.want("1", "gap 1-9 nobody wanted the symbol", "9")
+		if len(tb.holes) > 0 {
+			t.Errorf("asked for %v because of %v", tb.holes, tb.why)
+		}
+	})
+}

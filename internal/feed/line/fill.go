@@ -64,7 +64,10 @@ func (s *source) fetch(ctx context.Context, h *venue.Hole) (got fetched) {
 		var next *venue.Request
 		var complete bool
 		if err == nil {
-			list, next, complete, err = s.history.Page(h, req, reply, nil)
+			err = guard(ctx, s.log, func() error {
+				list, next, complete, err = s.history.Page(h, req, reply, nil)
+				return err
+			})
 		}
 		if err != nil {
 			got.err = err
@@ -129,10 +132,11 @@ func pause(ctx context.Context, d time.Duration) error {
 func (d *desk) filled(ctx context.Context, b *book, h *venue.Hole, reason string, got fetched) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	b.filling, b.abandon = false, nil
+	probing := b.probing
+	b.filling, b.probing, b.abandon = false, false, nil
 	at := now()
 	trades := d.wanted(b, h, got.trades)
-	if reason == silent {
+	if probing {
 		d.probed(b, len(trades))
 	}
 	why := reason
@@ -149,20 +153,33 @@ func (d *desk) filled(ctx context.Context, b *book, h *venue.Hole, reason string
 		b.keep(at.Add(d.t.retry))
 		b.ahead = 0
 		d.drain(b, at)
+		d.leaveLate(b)
 		return d.flush(ctx)
 	case d.traits.Consecutive:
 		d.mergeNumbered(b, trades, d.before(b, h.Before.ID), why, reason)
 		d.drain(b, at)
-	case got.err != nil && len(trades) == 0 && len(b.waiting) == 0 && (reason == silent || !b.tried):
+	case got.err != nil && len(trades) == 0 && len(b.waiting) == 0 && (probing || !b.tried):
 		b.tried = true // Nothing waits: there is time to try again.
 		b.keep(at.Add(d.t.retry))
+		d.leaveLate(b)
 		return d.flush(ctx)
 	default:
 		d.mergeTimed(b, h, trades, why, got.err == nil)
 	}
 	b.mended(at.Add(d.t.settle))
-	b.since = at
+	if b.since = at; b.check == 0 && b.mark > b.highest() {
+		b.check = at.Add(d.t.retry) // History is behind what the venue says: asking again at once would not help.
+	}
+	d.leaveLate(b)
 	return d.flush(ctx)
+}
+
+// leaveLate lets a symbol go that nobody wanted any more while it was being filled.
+func (d *desk) leaveLate(b *book) {
+	if b.left {
+		b.left = false
+		d.leave(b)
+	}
 }
 
 // mergeTimed pushes fetched trades, then those that waited, where only times tell their order. The runner leaves out those that
@@ -220,7 +237,7 @@ func (d *desk) wanted(b *book, h *venue.Hole, list []market.Entry) []market.Entr
 		list = slices.CompactFunc(list, func(a, b market.Entry) bool { return a.ID == b.ID })
 		return slices.DeleteFunc(list, func(e market.Entry) bool {
 			_, waits := slices.BinarySearchFunc(b.waiting, e, byNumber)
-			return e.ID <= b.last.ID || waits || h.Before.ID != 0 && e.ID >= h.Before.ID
+			return e.ID <= b.last.ID || e.ID <= h.After.ID || waits || h.Before.ID != 0 && e.ID >= h.Before.ID
 		})
 	}
 	slices.SortStableFunc(list, byTime)

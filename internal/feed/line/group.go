@@ -128,7 +128,12 @@ func (g *group) run(ctx context.Context) error {
 			g.s.start.Account.Reconnected()
 		}
 		if old != nil {
-			g.handOver(ctx, old, l)
+			if !g.handOver(ctx, old, l) {
+				failed = l.err // The old one is as good as before.
+				g.set(nil, nil)
+				g.s.count(-1)
+				continue
+			}
 			old = nil
 		}
 		select {
@@ -199,19 +204,25 @@ func (g *group) connect(ctx context.Context, first bool) (*link, error) {
 	return l, nil
 }
 
-// handOver waits until a connection carries all that the one before it does, and ends that one.
-func (g *group) handOver(ctx context.Context, old, l *link) {
+// handOver waits until a connection carries all that the one before it does, and ends that one. It reports false, and leaves the old one
+// as it is, when the new one ended first.
+func (g *group) handOver(ctx context.Context, old, l *link) bool {
 	timer := time.NewTimer(g.s.t.ready)
 	defer timer.Stop()
 	select {
 	case <-l.ready:
-		// A little longer: what the old one still has on its way is not lost then.
-		_ = pause(ctx, g.s.t.settle/4) // the rest is quick
+		// A little longer: what the old one still has on its way is not lost then. A pong comes behind it.
+		_ = pause(ctx, g.s.t.settle/2)
+		old.flush(ctx)
 	case <-l.done:
+		if !isDone(old) {
+			return false
+		}
 	case <-old.done:
 	case <-timer.C:
 	case <-ctx.Done():
 	}
 	old.let()
 	g.s.count(-1)
+	return true
 }

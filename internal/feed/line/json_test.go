@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -84,5 +85,14 @@ func TestJSONSourceOfWhateverComes(t *testing.T) {
 	b := start(t, jsonLab(""))
 	b.flowing()
 	b.caughtUp()
+	b.check()
+	for range 3 { // What no connection was asked for has holes like anything else.
+		b.server.RefuseDials(1, http.StatusServiceUnavailable, 0)
+		b.server.Inject(venuetest.GoingAway, nil)
+		b.until("nobody listens", func() bool { return len(b.server.Conns()) == 0 })
+		b.server.Trade("a/b")
+		b.server.Trade("c/d")
+		b.flowing()
+	}
 	b.check()
 }

@@ -164,8 +164,10 @@ func TestPlannedReplacementMakesNoHole(t *testing.T) {
 	l := coinbaseLab()
 	l.traits = func(t *venue.Traits) {
 		t.Lifetime = 300 * time.Millisecond
-		t.Reorder = 5 * time.Second // two connections at once are as late as a busy machine makes them
+		t.Heartbeat = 10 * time.Second // no line is dead here, however busy the machine
+		t.Reorder = 5 * time.Second    // two connections at once are as late as a busy machine makes them
 	}
+	l.waits = func(w *timings) { w.settle, w.stall, w.ready = 400*time.Millisecond, time.Minute, 10*time.Second }
 	b := start(t, l)
 	b.flowing()
 	ticker := time.NewTicker(2 * time.Millisecond)
@@ -281,6 +283,7 @@ func TestWishesAreSubscribedTo(t *testing.T) {
 	t.Parallel()
 	l := coinbaseLab()
 	l.names = nil
+	l.traits = func(t *venue.Traits) { t.Heartbeat = 10 * time.Second }
 	s := venuetest.Start(t, l.profile, venuetest.Options{Beat: 25 * time.Millisecond})
 	v := hurry(l.venue(t, s.URL(), s.REST()), nil)
 	wishes := feed.NewWishes()

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -31,7 +33,7 @@ type link struct {
 	life    context.Context //nolint:containedctx // ends when somebody else wants the connection to end
 	cancel  context.CancelCauseFunc
 
-	heard  atomic.Int64  // when the venue was heard last
+	heard  atomic.Int64  // when the venue was heard last, since opened: a clock that is set does not change that
 	wake   chan struct{} // something is to be sent
 	begun  chan struct{} // closed when the session has begun
 	ready  chan struct{} // closed when every instrument is taken or refused
@@ -102,7 +104,6 @@ func (s *source) dial(ctx context.Context, kinds venue.Kinds, instruments []venu
 	l.conn = conn
 	l.opened = time.Now()
 	l.life, l.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
-	l.heard.Store(l.opened.UnixNano())
 	l.session = s.venue.Session(kinds, slices.Clone(instruments))
 	l.mu.Lock()
 	for _, in := range instruments {
@@ -145,7 +146,7 @@ func refusal(host string, resp *http.Response, err error) error {
 // behind a socket that is not.
 func (l *link) alive() {
 	if t := l.s.traits; t.Ping > 0 && t.Ping <= t.Heartbeat {
-		l.heard.Store(time.Now().UnixNano())
+		l.heard.Store(int64(time.Since(l.opened)))
 	}
 }
 
@@ -200,6 +201,9 @@ func (l *link) run(ctx context.Context) {
 	if l.kinds&venue.Trades != 0 {
 		l.s.desk.let(carried, l.err.Error())
 		l.s.desk.miss(asked, l.err.Error())
+		if l.s.traits.Open {
+			l.s.desk.missAll(l.err.Error())
+		}
 	}
 }
 
@@ -248,7 +252,7 @@ func (l *link) receive(ctx context.Context) error {
 			return err
 		}
 		at := time.Now()
-		l.heard.Store(at.UnixNano())
+		l.heard.Store(int64(at.Sub(l.opened)))
 		if kind == websocket.MessageText && !utf8.Valid(buf) {
 			return errors.New("a message is not UTF-8")
 		}
@@ -285,7 +289,7 @@ func (l *link) do(ctx context.Context, f func(out *venue.Output) error) error {
 	defer l.mu.Unlock()
 	out := &l.out
 	out.Reset()
-	failed := f(out)
+	failed := guard(ctx, l.s.log, func() error { return f(out) })
 	for reason, n := range out.Unusable {
 		l.s.desk.sink.Dropped(reason, n)
 	}
@@ -296,9 +300,11 @@ func (l *link) do(ctx context.Context, f func(out *venue.Output) error) error {
 			}
 		}
 	}
-	// What came before the failure is good.
-	if err := l.s.desk.take(ctx, out.Entries, out.Marks); err != nil {
-		return err
+	// What came before the failure is good. That nothing did is no sign of life.
+	if failed == nil || len(out.Entries) > 0 {
+		if err := l.s.desk.take(ctx, out.Entries, out.Marks); err != nil {
+			return err
+		}
 	}
 	if out.Ready || len(out.Taken) > 0 || len(out.Entries) > 0 {
 		l.s.proven.Store(true)
@@ -462,7 +468,7 @@ func (l *link) keep(ctx context.Context) error {
 		case <-ticker.C:
 		}
 		at := time.Now()
-		if silent := at.Sub(time.Unix(0, l.heard.Load())); beat > 0 && silent > 2*beat-every {
+		if silent := at.Sub(l.opened) - time.Duration(l.heard.Load()); beat > 0 && silent > 2*beat-every {
 			return fmt.Errorf("%w for %s", errSilent, silent.Round(time.Millisecond))
 		}
 		if life > 0 && at.Sub(l.opened) >= life {
@@ -485,7 +491,7 @@ func (l *link) keep(ctx context.Context) error {
 func (l *link) do2(ctx context.Context, at time.Time) error {
 	l.mu.Lock()
 	l.out.Reset()
-	err := l.session.Second(market.FromStd(at), &l.out)
+	err := guard(ctx, l.s.log, func() error { return l.session.Second(market.FromStd(at), &l.out) })
 	idle := err == nil && len(l.out.Entries) == 0 && len(l.out.Send) == 0 && len(l.out.Taken) == 0 && len(l.out.Refused) == 0 &&
 		l.out.Lost == "" && l.out.Drain == "" && len(l.out.Marks) == 0 && len(l.out.Unusable) == 0
 	said := l.out
@@ -608,4 +614,25 @@ func (l *link) ping(ctx context.Context) {
 		_ = l.conn.Ping(waiting) // keep watches
 		stop()
 	}
+}
+
+// flush waits, not for long, until all that the venue had sent before has been read.
+func (l *link) flush(ctx context.Context) {
+	waiting, stop := context.WithTimeout(ctx, l.s.t.settle)
+	defer stop()
+	unlink := context.AfterFunc(l.life, stop)
+	defer unlink()
+	_ = l.conn.Ping(waiting) // a venue that answers no pings has had its time
+}
+
+// guard lets a venue's code read what came from outside. A panic there is an error like any other, as it is for every adapter: it ends
+// the connection, and not the process.
+func guard(ctx context.Context, log *slog.Logger, f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			log.ErrorContext(ctx, "adapter panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return f()
 }

@@ -262,6 +262,9 @@ func (s *source) wish(ctx context.Context) {
 				have[in.Symbol] = g
 				if !slices.Contains(wanted, in.Symbol) && !fixed(in.Symbol) {
 					g.change(ctx, nil, []venue.Instrument{in}, notWanted)
+					if kinds&venue.Trades != 0 {
+						s.desk.unwanted(in.Symbol)
+					}
 				}
 			}
 		}

@@ -67,9 +67,9 @@ func (s *Server) Inject(f Fault, rng *rand.Rand) {
 	case LimitDial:
 		s.RefuseDials(1, http.StatusTooManyRequests, time.Second)
 	case LimitREST:
-		s.RefuseREST(1, http.StatusTooManyRequests, 0)
+		s.refuseNext(http.StatusTooManyRequests)
 	case BreakREST:
-		s.RefuseREST(1, http.StatusServiceUnavailable, 0)
+		s.refuseNext(http.StatusServiceUnavailable)
 	case Dumb:
 		s.mu.Lock()
 		s.dumb++
@@ -96,6 +96,15 @@ func (s *Server) RefuseREST(n, status int, after time.Duration) {
 	defer s.mu.Unlock()
 	for range n {
 		s.gets = append(s.gets, refusal{status, after})
+	}
+}
+
+// refuseNext refuses one more request, unless some are to be refused anyway: a client that is told no again and again gives up, rightly.
+func (s *Server) refuseNext(status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.gets) < 3 {
+		s.gets = append(s.gets, refusal{status: status})
 	}
 }
 
