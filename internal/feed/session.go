@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,8 +81,12 @@ func (r *Runner) admit(entries []market.Entry, offset []byte) error {
 	}
 	if r.hole.open {
 		for i := range entries {
-			if entries[i].IsTick() {
-				r.fill(entries[i].Event)
+			if e := &entries[i]; e.IsTick() {
+				until := e.Event
+				if r.timeless(e) {
+					until = cmp.Or(e.Received, now)
+				}
+				r.fill(until)
 				break
 			}
 		}
@@ -193,7 +198,7 @@ func (r *Runner) admitOne(c *chunk, e *market.Entry, now market.Time) (kept bool
 	if e.Received == 0 {
 		e.Received = now
 	}
-	if e.Event == 0 || !r.traits.Past && e.Event < earliest {
+	if r.timeless(e) {
 		e.Event = e.Received
 		e.Flags |= market.FlagNoEventTime
 	}
@@ -216,6 +221,11 @@ func (r *Runner) admitOne(c *chunk, e *market.Entry, now market.Time) (kept bool
 	}
 	r.lastClock = max(r.lastClock, r.lastEvent)
 	return true, nil
+}
+
+// timeless tells a tick of which nobody knows when it happened: it happened when it arrived.
+func (r *Runner) timeless(e *market.Entry) bool {
+	return e.Event == 0 || !r.traits.Past && e.Event < earliest
 }
 
 // put copies an entry into a chunk and returns the copy. What is not of now says so.
