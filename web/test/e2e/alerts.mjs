@@ -25,6 +25,7 @@ export function alertTests(withFake) {
       fake.push(alerts.fire('r', 'SIM:AAPL', 187.24, '2.13% move!'));
       const toast = page.getByRole('complementary', { name: 'Newest alert' });
       await toast.getByText('2.13% move!').waitFor();
+      await toast.hover(); // it stays for who is at it
       const region = page.getByRole('status', { name: 'Alerts' });
       await until(
         'it is read out',

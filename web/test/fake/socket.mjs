@@ -26,6 +26,8 @@ export function accept(request, socket, onText, onClose) {
       if (frame.opcode === 1) onText(frame.payload.toString());
     }
   });
+  // A browser that ends may say no goodbye; a line that stays half open would keep the server from ending.
+  socket.on('end', () => socket.end());
   socket.on('error', () => socket.destroy());
   socket.on('close', onClose);
   return {
