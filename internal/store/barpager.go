@@ -390,11 +390,11 @@ func (p *pager) pack(ctx context.Context, id int64, s *pagedSymbol, fresh []*can
 	if err != nil {
 		return nil, err
 	}
-	keep, left := pageKeep, 0
+	left := 0
 	if len(rows) > pageBacklog {
 		rows = rows[:pageBacklog]
 		p.budget -= pageBacklog
-		keep, left = 0, pageBacklog+1
+		left = pageBacklog + 1
 		for n := len(fresh); n > 0 && fresh[n-1].Bar.Start > rows[pageBacklog-1].Start; n-- {
 			fresh, rest = fresh[:n-1], append(rest, fresh[n-1])
 		}
@@ -407,7 +407,7 @@ func (p *pager) pack(ctx context.Context, id int64, s *pagedSymbol, fresh []*can
 		}
 	}
 	packed := 0
-	for most := max(0, len(bars)-keep); ; {
+	for most := max(0, len(bars)-pageKeep); ; {
 		n, data := firstPageOf(bars[packed:most])
 		if n == 0 {
 			break

@@ -205,3 +205,23 @@ func TestNewPageIsFoundInItsTransaction(t *testing.T) {
 		t.Errorf("%d and %d trades in the bars of late ones, want 2", bars[1200].Count, bars[last].Count)
 	}
 }
+
+// The newest closed bars stay rows, from which a start reads what is closed, even where the rows that are moved at once end right before the open ones.
+func TestNewestClosedBarsStayRows(t *testing.T) {
+	src, o := newMemTape(), options(t)
+	for i := range 520 {
+		src.Put("sim", trade("SIM:A", uint64(i+1), start+market.Time(i)*market.Second, "187.42", "100"))
+	}
+	recordOnce(t, o, src)
+	unpage(t, o.Path)
+	closed := rowsOf(t, o.Path, "bar_rows WHERE interval = 1 AND final")
+	edit(t, o.Path, fmt.Sprintf("DELETE FROM bar_rows WHERE interval = 1 AND final AND start < %d", int64(start+market.Time(closed-pageBacklog)*market.Second)))
+	src.Put("sim", trade("SIM:A", 1000, start+200*market.Second, "187.42", "100"))
+	recordOnce(t, o, src)
+	if n := rowsOf(t, o.Path, "bar_pages"); n == 0 {
+		t.Error("nothing was moved")
+	}
+	if n := rowsOf(t, o.Path, "bar_rows WHERE interval = 1 AND final"); n < pageKeep {
+		t.Errorf("%d closed bars are rows, want %d at least", n, pageKeep)
+	}
+}

@@ -180,20 +180,36 @@ func TestKillChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	src := busyTape(seed, killBatches)
+	src := killedTape(seed)
 	s, err := Open(t.Context(), Options{Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := NewRecorder(s, src)
 	r.ticks = 50
+	if seed == packingSeed {
+		r.ticks = 300
+	}
 	r.onCommit = func(p tape.Position) { fmt.Println("committed", p) }
 	if err := r.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
 
-const killBatches = 100
+const (
+	killBatches = 100
+
+	// packingSeed is that of the tape of TestKillWhilePacking.
+	packingSeed = 1000
+)
+
+// killedTape is what the process records that is killed.
+func killedTape(seed uint64) *tapetest.Memory {
+	if seed == packingSeed {
+		return pagesTape(seed, 40)
+	}
+	return busyTape(seed, killBatches)
+}
 
 // A process that is killed at any moment leaves a file from which the next one goes on, and in the end every row is there once.
 func TestKill(t *testing.T) {
