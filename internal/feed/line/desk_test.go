@@ -358,3 +358,19 @@ func TestDeskFetchesNothingThatNobodyWanted(t *testing.T) {
 		}
 	})
 }
+
+// TestDeskMergesWhatCameMeanwhile has a history that is ahead of the stream: what waits by then lies between what was fetched.
+func TestDeskMergesWhatCameMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, err := range []error{nil, errPartial} {
+			tb := newTable(t, numbered(), true, trade(1, 1))
+			tb.taken(symbol)
+			tb.later(1100 * time.Millisecond)
+			tb.live(trade(4, 4), trade(5, 5))
+			tb.answer(err, trade(2, 2), trade(3, 3), trade(6, 6))
+			tb.live(trade(6, 6), trade(7, 7))
+			want := []string{"2b", "3b", "4", "5", "6b", "filled 1-6 not running", "7"}
+			tb.want(want...)
+		}
+	})
+}

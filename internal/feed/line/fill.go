@@ -80,10 +80,10 @@ func (s *source) fetch(ctx context.Context, h *venue.Hole) (got fetched) {
 		got.trades = append(got.trades, list...)
 		if next == nil {
 			got.complete = complete
-			if complete && late < 5 && s.behind(h, got.trades) {
+			if complete && s.behind(h, got.trades) {
 				late++
-				got.err = errLate
-				if pause(ctx, s.t.settle) == nil {
+				got.err, got.complete = errLate, false
+				if late <= 5 && pause(ctx, s.t.settle) == nil {
 					got.trades, req, got.complete = nil, s.history.First(h), false
 					continue
 				}
@@ -139,6 +139,10 @@ func (d *desk) filled(ctx context.Context, b *book, h *venue.Hole, reason string
 	if probing {
 		d.probed(b, len(trades))
 	}
+	until := h.Before.ID
+	if n := len(trades); n > 0 {
+		until = max(until, trades[n-1].ID) // History may be ahead of what has arrived: that lies between what was fetched.
+	}
 	why := reason
 	if got.err != nil {
 		d.log.WarnContext(ctx, "a hole could not be filled", "symbol", b.in.Symbol, "reason", reason, "trades", len(trades), "error", got.err)
@@ -149,14 +153,14 @@ func (d *desk) filled(ctx context.Context, b *book, h *venue.Hole, reason string
 	switch {
 	case d.traits.Consecutive && h.Before.ID == 0 && got.err != nil:
 		// What is missing shows with the next trade, or with the next mark of the venue.
-		d.mergeNumbered(b, trades, nil, why, reason)
+		d.mergeNumbered(b, trades, d.before(b, until), why, reason)
 		b.keep(at.Add(d.t.retry))
 		b.ahead = 0
 		d.drain(b, at)
 		d.leaveLate(b)
 		return d.flush(ctx)
 	case d.traits.Consecutive:
-		d.mergeNumbered(b, trades, d.before(b, h.Before.ID), why, reason)
+		d.mergeNumbered(b, trades, d.before(b, until), why, reason)
 		d.drain(b, at)
 	case got.err != nil && len(trades) == 0 && len(b.waiting) == 0 && (probing || !b.tried):
 		b.tried = true // Nothing waits: there is time to try again.
