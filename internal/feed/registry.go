@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"tapedeck/internal/market"
 )
@@ -114,10 +115,21 @@ func (r *Registry) ParseAll(list []string) ([]*URL, error) {
 	return urls, nil
 }
 
-// Probe looks whether what the URL names is there.
-func (r *Registry) Probe(u *URL) error {
-	if a := r.adapters[u.Scheme]; a.Probe != nil {
-		return a.Probe(u)
+// Probe looks whether what the URLs name is there, of all at once: a venue that is slow to answer makes the others wait no longer. The
+// error is that of the first URL with one, and says which feed it is.
+func (r *Registry) Probe(urls ...*URL) error {
+	errs := make([]error, len(urls))
+	var wg sync.WaitGroup
+	for i, u := range urls {
+		if a := r.adapters[u.Scheme]; a.Probe != nil {
+			wg.Go(func() { errs[i] = a.Probe(u) })
+		}
+	}
+	wg.Wait()
+	for i, err := range errs {
+		if err != nil {
+			return fmt.Errorf("feed %s: %w", urls[i].Name, err)
+		}
 	}
 	return nil
 }

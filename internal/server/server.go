@@ -89,10 +89,8 @@ func New(o Options) (*Server, error) {
 		if err != nil {
 			return nil, fmt.Errorf("feeds: %w", err)
 		}
-		for _, u := range urls {
-			if err := s.reg.Probe(u); err != nil {
-				return nil, fmt.Errorf("feeds: %w", err)
-			}
+		if err := s.reg.Probe(urls...); err != nil {
+			return nil, fmt.Errorf("feeds: %w", err)
 		}
 		s.feeds = urls
 		if s.wishes, err = s.offer(urls); err != nil {

@@ -38,7 +38,7 @@ func vendorKind(scheme string, limit int, params []string, construct maker) line
 				return cmp.Or(s, os.Getenv(variable)), err
 			})
 			if err != nil {
-				return nil, fmt.Errorf("feed %s: %w", u.Name, err)
+				return nil, err
 			}
 			return v, nil
 		},
