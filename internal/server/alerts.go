@@ -115,13 +115,24 @@ func (b ruleBook) PutRule(ctx context.Context, id string, body []byte) (json.Raw
 	}
 	r, err := b.engine.Put(ctx, r)
 	if errors.Is(err, alert.ErrRule) {
-		return nil, fmt.Errorf("%w: %w", gateway.ErrAlert, err)
+		return nil, as(gateway.ErrAlert, err)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return ruleJSON(&r)
 }
+
+// asError is an error that the gateway knows under another name.
+type asError struct {
+	error
+	known error
+}
+
+func (e *asError) Unwrap() []error { return []error{e.error, e.known} }
+
+// as marks an error of the engine as one that the gateway knows; what it says stays.
+func as(known, err error) error { return &asError{err, known} }
 
 // DeleteRule implements gateway.Alerts.
 func (b ruleBook) DeleteRule(ctx context.Context, id string) error {
@@ -135,7 +146,7 @@ func (b ruleBook) Acknowledge(ctx context.Context, n int64) error {
 
 func missing(err error) error {
 	if errors.Is(err, alert.ErrNoRule) || errors.Is(err, alert.ErrRule) {
-		return fmt.Errorf("%w: %w", gateway.ErrNoAlert, err)
+		return as(gateway.ErrNoAlert, err)
 	}
 	return err
 }

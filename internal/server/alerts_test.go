@@ -131,7 +131,7 @@ func TestTutorialRule(t *testing.T) {
 	}
 	for _, body := range []string{`{"name":"x","symbols":["*"],"when":"prise > 1"}`, `{"name":"x","symbols":["*"],"when":"price > 1","colour":"red"}`, `[]`} {
 		var p struct{ Detail string }
-		if got := ask(t, http.MethodPost, url+"v1/alerts", body, &p); got != 400 || p.Detail == "" {
+		if got := ask(t, http.MethodPost, url+"v1/alerts", body, &p); got != 400 || p.Detail == "" || strings.Count(p.Detail, "bad rule") > 1 {
 			t.Errorf("%s: got %d %s", body, got, p.Detail)
 		}
 	}
