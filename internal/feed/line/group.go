@@ -177,6 +177,9 @@ func (g *group) rest(ctx context.Context, backoff *feed.Backoff, failed error, t
 		}
 		after = max(after, g.s.t.refused*g.s.t.scale) // It was taken before: a key may be renewed, a plan paid.
 	}
+	if ctx.Err() != nil {
+		return nil // the feed was told to stop
+	}
 	wait := backoff.Pause(after) / g.s.t.scale
 	g.s.log.WarnContext(ctx, "connection is down", "error", failed, "pause", wait, "symbols", len(g.list()))
 	_ = pause(ctx, wait) // the caller looks at ctx

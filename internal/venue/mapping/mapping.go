@@ -24,7 +24,7 @@ const (
 	ReasonBadSize  = "bad_size"         // a size that is no exact decimal, or negative
 	ReasonBadTime  = "bad_time"         // a time that can't be read
 	ReasonBadID    = "bad_id"           // an id that is no text or number, or too long
-	ReasonSymbol   = "bad_symbol"       // no symbol, or one that is too long
+	ReasonSymbol   = "bad_symbol"       // no symbol, one that is too long, or no text or number
 	ReasonOther    = "other_symbol"     // a symbol that the feed does not carry
 	ReasonTooMany  = "too_many_symbols" // more symbols than maxSymbols
 )

@@ -129,6 +129,11 @@ func TestShapes(t *testing.T) {
 			[]string{`{"prices":{"bitcoin":{"usd":84000},"ether":{"usd":3000.5},"":{"usd":1}}}`, `{"prices":[1]}`},
 			[]string{"LAB:BITCOIN arrival 84000 x 0", "LAB:ETHER arrival 3000.5 x 0", "1 bad_symbol", "1 no_items"},
 		},
+		"a symbol that is no word": {
+			params{"symbol": "s", "price": "p"},
+			[]string{`[{"s":{"a":1},"p":1},{"s":["A"],"p":1},{"s":7,"p":1}]`},
+			[]string{"LAB:7 arrival 1 x 0", "2 bad_symbol"},
+		},
 		"rows": {
 			params{"items": "rows", "as": "X", "time": "0", "price": "1", "size": "2"},
 			[]string{`{"rows":[[1764000000,"1.5","2"],[1764000000123456789,1.6,3]]}`},

@@ -163,8 +163,9 @@ func (r *Reader) symbol(rule *rule, key, message, item string) (market.Symbol, s
 	case rule.keyed:
 		return r.m.names.symbol(key)
 	case rule.symbol.set():
-		name := text(rule.symbol.get(message, item))
-		if name == "" {
+		v := rule.symbol.get(message, item)
+		name := text(v)
+		if name == "" || v.IsObject() || v.IsArray() {
 			return "", ReasonSymbol
 		}
 		return r.m.names.symbol(name)
