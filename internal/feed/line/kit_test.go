@@ -61,7 +61,7 @@ func fastTimings() timings {
 	return timings{
 		dial: 2 * time.Second, settle: 20 * time.Millisecond, patience: 60 * time.Millisecond, retry: 100 * time.Millisecond, fill: 20 * time.Second,
 		stall: 60 * time.Millisecond, ready: 500 * time.Millisecond, sweep: 5 * time.Millisecond, window: 50 * time.Millisecond,
-		healthy: 200 * time.Millisecond, refused: 50 * time.Millisecond, scale: 400,
+		healthy: 200 * time.Millisecond, refused: 50 * time.Millisecond, unlisted: time.Hour, scale: 400,
 	}
 }
 

@@ -340,3 +340,22 @@ func TestBackOffHonoursTheVenue(t *testing.T) {
 		}
 	})
 }
+
+// TestListThatComesLater starts while the venue can't be asked, with a symbol that there is not: the venue takes the subscription to it as any other, and
+// only its list tells.
+func TestListThatComesLater(t *testing.T) {
+	t.Parallel()
+	l := binanceLab(false)
+	l.names = []string{"BTC-USDT", "ETH-USDT", "XYZ-USDT"}
+	l.waits = func(w *timings) { w.unlisted = 20 * time.Millisecond }
+	s := venuetest.Start(t, l.profile, venuetest.Options{Beat: 25 * time.Millisecond})
+	s.RefuseREST(1, http.StatusInternalServerError, 0)
+	b := run(t, l, s, &tapetest.Memory{})
+	b.flowing()
+	b.until("the refusal is on the tape", func() bool {
+		return slices.ContainsFunc(b.states, func(e market.Entry) bool {
+			return e.Symbol == "BINANCE:XYZ-USDT" && e.State == market.StateDown && strings.Contains(e.Text, "it is not listed")
+		})
+	})
+	b.flowing() // the others go on
+}

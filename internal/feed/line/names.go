@@ -70,6 +70,38 @@ func resolve(ctx context.Context, v venue.Venue, r *rest, names []string) (found
 	return found, listed, unlisted
 }
 
+// readList reads the list that could not be read at the start. Symbols that are not in it are refused: some venues take a
+// subscription to what there is not, and are silent.
+func (s *source) readList(ctx context.Context) {
+	listed, err := list(ctx, s.venue, s.rest, s.names)
+	if err != nil {
+		return // it is asked for again
+	}
+	s.unlisted.Store(false)
+	if len(listed) == 0 {
+		return
+	}
+	var all []venue.Instrument
+	for _, name := range s.names {
+		in, err := s.venue.Name(name)
+		if err != nil {
+			continue // the feed did not start with it
+		}
+		if _, ok := lookup(listed, name); ok {
+			continue
+		}
+		if all == nil {
+			if all, err = list(ctx, s.venue, s.rest, nil); err != nil || len(all) == 0 {
+				all = listed
+			}
+		}
+		if _, ok := lookup(all, name); !ok {
+			s.refused(ctx, in, "it is not listed"+near(all, name))
+		}
+	}
+	s.start.Account.Lists(listed)
+}
+
 // plain writes a name in the one way that names are compared in.
 func plain(name string) string {
 	return strings.NewReplacer("/", "-", "_", "-").Replace(strings.ToUpper(name))

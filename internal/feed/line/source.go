@@ -45,6 +45,8 @@ type source struct {
 	links sync.WaitGroup
 	ended chan error // what a hole's filling failed with
 
+	unlisted atomic.Bool // the venue's list could not be read: names that it does not know may be among the symbols
+
 	proven atomic.Bool // the venue took us once: a refusal may pass
 
 	mu      sync.Mutex
@@ -108,6 +110,7 @@ func (s *source) instruments(ctx context.Context) ([]venue.Instrument, error) {
 		return nil, err
 	case err != nil:
 		s.log.WarnContext(ctx, "going on with the names as they are written", "error", err)
+		s.unlisted.Store(true)
 	}
 	for _, in := range found {
 		if in.Resting {
@@ -179,6 +182,9 @@ func (s *source) supervise(ctx context.Context) error {
 	defer ticker.Stop()
 	wishes := time.NewTicker(time.Second)
 	defer wishes.Stop()
+	lists := time.NewTicker(s.t.unlisted)
+	defer lists.Stop()
+	var reading atomic.Bool
 	var changed <-chan struct{}
 	if s.start.Demand != nil {
 		changed = s.start.Demand.Changed()
@@ -198,6 +204,13 @@ func (s *source) supervise(ctx context.Context) error {
 			s.tellCarried()
 			if err := s.left(); err != nil {
 				return err
+			}
+		case <-lists.C:
+			if s.unlisted.Load() && reading.CompareAndSwap(false, true) {
+				s.work.Go(func() {
+					defer reading.Store(false)
+					s.readList(ctx)
+				})
 			}
 		case <-changed:
 			changed = s.start.Demand.Changed()

@@ -15,6 +15,7 @@ type timings struct {
 	window   time.Duration // in which connects are counted
 	healthy  time.Duration // a connection lives so long before it counts as one that works
 	refused  time.Duration // until a venue that refused what it took before is asked again
+	unlisted time.Duration // until a list that could not be read is asked for again
 	scale    time.Duration // pauses between attempts are divided by it
 }
 
@@ -22,7 +23,7 @@ func realTimings() timings {
 	return timings{
 		dial: 10 * time.Second, settle: time.Second, patience: 2 * time.Second, retry: 15 * time.Second, fill: 2 * time.Minute,
 		stall: 30 * time.Second, ready: 10 * time.Second, sweep: 100 * time.Millisecond, window: time.Minute, healthy: time.Minute,
-		refused: 5 * time.Minute, scale: 1,
+		refused: 5 * time.Minute, unlisted: 30 * time.Second, scale: 1,
 	}
 }
 
