@@ -202,8 +202,8 @@ func TestAnswersAsOfAMoment(t *testing.T) {
 	}
 }
 
-// tidy takes from an answer what need not be the same: the names of pages, the numbers of rows, revisions, states and, of what came last by its
-// arrival, trades.
+// tidy takes from an answer what need not be the same: how long nothing is known of what has not been yet, the names of pages, the numbers
+// of rows, revisions, states and, of what came last by its arrival, trades.
 func tidy(t *testing.T, text string) string {
 	t.Helper()
 	if strings.HasPrefix(text, "id,") {
@@ -233,7 +233,7 @@ func tidy(t *testing.T, text string) string {
 func prune(v any) {
 	switch v := v.(type) {
 	case map[string]any:
-		for _, name := range []string{"next_page_token", "latestTrade", "latestQuote", "trade", "last", "quote", "state", "decimals", "rev", "final", "coverage"} {
+		for _, name := range []string{"next_page_token", "latestTrade", "latestQuote", "trade", "last", "quote", "state", "decimals", "rev", "final", "coverage", "coverageSeconds"} {
 			delete(v, name)
 		}
 		for _, w := range v {
