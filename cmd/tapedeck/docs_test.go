@@ -160,6 +160,8 @@ func (sh shell) does(t *testing.T, kind, command, url string) {
 		sh.shows(t, command, trade)
 	case "tapedeck tail", "tapedeck play":
 		sh.shows(t, strings.Replace(command, kind, kind+" --url "+url, 1), trade)
+	case "tapedeck alert":
+		sh.answers(t, command+" --url "+url)
 	case "tapedeck serve":
 		sh.answers(t, command+" --print-config")
 	case "make run":
@@ -184,6 +186,7 @@ func writeExamples(t *testing.T, dir string) {
 	for i, name := range []string{"AAPL.csv", "SPY.csv", "QQQ.csv", "coins.csv"} {
 		write(name, fmt.Appendf(nil, "time,price,size\n2026-11-02T15:00:00Z,%d.42,100\n2026-11-02T15:00:01Z,%d.43,50\n", 187+i, 187+i))
 	}
+	write("rules.yaml", []byte("{id: test, name: two per cent, symbols: [SIM:AAPL], when: abs(change(\"10s\")) >= 2}\n"))
 	write("spx.csv", []byte(`"Date","Price","Open","High","Low","Vol.","Change %"
 "01/22/2025","6,086.37","6,081.39","6,100.81","6,076.13","","0.61%"
 "01/21/2025","6,049.24","6,014.12","6,051.51","6,006.88","","0.88%"
