@@ -170,15 +170,7 @@ func plain(name, more string) bool {
 }
 
 // Listing implements venue.Venue. The list of assets belongs to another API, that of trading, which not every key may ask.
-func (v *Venue) Listing() venue.Listing { return noListing{} }
-
-type noListing struct{}
-
-func (noListing) First([]string) *venue.Request { return nil }
-
-func (noListing) Page(*venue.Request, *venue.Reply, []venue.Instrument) ([]venue.Instrument, *venue.Request, error) {
-	return nil, nil, nil
-}
+func (v *Venue) Listing() venue.Listing { return venue.Unlisted{} }
 
 // History implements venue.Venue. The test stream has none.
 func (v *Venue) History() venue.History {

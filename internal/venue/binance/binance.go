@@ -238,20 +238,11 @@ func problem(body []byte) (code, text string) {
 		}
 		switch v := s.Value(); string(key) {
 		case "code":
-			code = clip(v.Text())
+			code = venue.Clip(v.Text())
 		case "msg":
-			text = clip(v.Text())
+			text = venue.Clip(v.Text())
 		}
 	}
-}
-
-// clip shortens a text of the venue's for an error.
-func clip(s string) string {
-	const longest = 200
-	if len(s) > longest {
-		s = strings.ToValidUTF8(s[:longest], "") + "…"
-	}
-	return s
 }
 
 // unix reads a time that may be in milliseconds, as by default, or in microseconds.

@@ -315,7 +315,7 @@ func (s *session) answer(f *frame, out *venue.Output) {
 	case !ok || symbols == nil:
 		out.Unused("venue_error")
 	default:
-		reason := clip(fmt.Sprintf("the venue answers: %s", text.Bytes()))
+		reason := venue.Clip(fmt.Sprintf("the venue answers: %s", text.Bytes()))
 		for _, symbol := range symbols {
 			out.Refused = append(out.Refused, venue.Refusal{Symbol: symbol, Reason: reason})
 		}

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"tapedeck/internal/market"
@@ -62,9 +61,9 @@ func read(got *venue.Reply) (r result, err error) {
 	case err != nil:
 		return r, err
 	case ok && n == 10006:
-		return r, &venue.RetryError{Err: fmt.Errorf("code 10006: %s", clip(text.Text())), After: 5 * time.Second}
+		return r, &venue.RetryError{Err: fmt.Errorf("code 10006: %s", venue.Clip(text.Text())), After: 5 * time.Second}
 	case !ok || n != 0 || got.Status != http.StatusOK:
-		return r, fmt.Errorf("status %d, code %s: %s", got.Status, clip(code.Text()), clip(text.Text()))
+		return r, fmt.Errorf("status %d, code %s: %s", got.Status, venue.Clip(code.Text()), venue.Clip(text.Text()))
 	case r.list == nil:
 		return r, venue.Missing("list", nil)
 	}
@@ -84,15 +83,6 @@ func (r *result) read(s *venue.Scanner) {
 			r.next = v.Text()
 		}
 	}
-}
-
-// clip bounds what is repeated of the venue's words.
-func clip(s string) string {
-	const most = 200
-	if len(s) > most {
-		s = s[:most] + "…"
-	}
-	return strings.ToValidUTF8(s, "?")
 }
 
 // listing asks /v5/market/instruments-info for all instruments of the category, a thousand a page.

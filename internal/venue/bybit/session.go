@@ -307,7 +307,7 @@ func (s *session) answered(f *frame, out *venue.Output) {
 	if !f.op.Is("subscribe") {
 		return // pings and what we gave up
 	}
-	words := clip(f.text.Text())
+	words := venue.Clip(f.text.Text())
 	at := s.which(f.request.Text(), words)
 	if at < 0 {
 		if !f.success.True() {

@@ -126,15 +126,7 @@ const digits = "0123456789ABCDEF"
 
 // Listing implements venue.Venue. The lists are of whole countries and exchanges, and nothing tells which of their symbols a plan
 // covers.
-func (v *Venue) Listing() venue.Listing { return noListing{} }
-
-type noListing struct{}
-
-func (noListing) First([]string) *venue.Request { return nil }
-
-func (noListing) Page(*venue.Request, *venue.Reply, []venue.Instrument) ([]venue.Instrument, *venue.Request, error) {
-	return nil, nil, nil
-}
+func (v *Venue) Listing() venue.Listing { return venue.Unlisted{} }
 
 // History implements venue.Venue: there is none.
 func (v *Venue) History() venue.History { return nil }

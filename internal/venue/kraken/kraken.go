@@ -196,7 +196,7 @@ func answer(got *venue.Reply, result func(s *venue.Scanner)) error {
 		case "error":
 			for s.Enter('['); s.More(); {
 				if v := s.Value(); problem == "" {
-					problem = clip(v.Text())
+					problem = venue.Clip(v.Text())
 				}
 			}
 		case "result":
@@ -250,15 +250,6 @@ func refusal(text string) error {
 		return fmt.Errorf("%w: %w", venue.ErrRefused, err)
 	}
 	return err
-}
-
-// clip shortens a text of the venue's.
-func clip(s string) string {
-	const longest = 200
-	if len(s) > longest {
-		s = strings.ToValidUTF8(s[:longest], "") + "…"
-	}
-	return s
 }
 
 // earliest is before any time that the venue can mean, which was founded in 2011. A symbol that was never traded has a ticker of

@@ -445,7 +445,7 @@ func (s *session) taken(channel, symbol venue.Value, out *venue.Output) {
 // failed reads a refusal. After it nothing comes of the symbol, while heartbeats go on. One of no symbol that tells us to be slower
 // ends the connection; of another the missing acknowledgement tells.
 func (s *session) failed(method, problem, symbol venue.Value, out *venue.Output) error {
-	text := clip(problem.Text())
+	text := venue.Clip(problem.Text())
 	if strings.Contains(text, "msg rate") || strings.Contains(text, "rate limit") {
 		return &venue.RetryError{Err: errors.New("the venue answers: " + text), After: 10 * time.Second}
 	}

@@ -48,24 +48,15 @@ func rows(got *venue.Reply, row func(s *venue.Scanner)) error {
 	case err != nil:
 		return err
 	case code.Is("50011") || code.Is("50061"):
-		return &venue.RetryError{Err: fmt.Errorf("code %s: %s", code.Bytes(), clip(text.Text())), After: 2 * time.Second}
+		return &venue.RetryError{Err: fmt.Errorf("code %s: %s", code.Bytes(), venue.Clip(text.Text())), After: 2 * time.Second}
 	case !code.Is("0") || got.Status != http.StatusOK:
-		return fmt.Errorf("status %d, code %s: %s", got.Status, code.Bytes(), clip(text.Text()))
+		return fmt.Errorf("status %d, code %s: %s", got.Status, code.Bytes(), venue.Clip(text.Text()))
 	}
 	s.Reset(data)
 	for s.Enter('['); s.More(); {
 		row(&s)
 	}
 	return s.End()
-}
-
-// clip bounds what is repeated of the venue's words.
-func clip(s string) string {
-	const most = 200
-	if len(s) > most {
-		s = s[:most] + "…"
-	}
-	return strings.ToValidUTF8(s, "?")
 }
 
 // listing asks for the kinds of instruments that the names are of, one request a kind.

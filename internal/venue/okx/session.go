@@ -387,7 +387,7 @@ func (s *session) happened(f *frame, out *venue.Output) error {
 		}
 	case "notice":
 		// 64008: the connection will be closed for an upgrade of the service.
-		out.Drain = "notice " + clip(f.code.Text()+": "+f.text.Text())
+		out.Drain = "notice " + venue.Clip(f.code.Text()+": "+f.text.Text())
 	case "error", "channel-conn-count-error":
 		return s.failed(f, out)
 	case "unsubscribe", "channel-conn-count", "login":
@@ -413,7 +413,7 @@ func (s *session) settle(id string) {
 //	{"id":"1","event":"error","msg":"Wrong URL or channel:trades,instId:NO-SUCH doesn't exist. …","code":"60018","connId":"25ebf8bb"}
 func (s *session) failed(f *frame, out *venue.Output) error {
 	words := f.text.Text()
-	err := fmt.Errorf("the venue answers: %s (code %s)", clip(words), clip(f.code.Text()))
+	err := fmt.Errorf("the venue answers: %s (code %s)", venue.Clip(words), venue.Clip(f.code.Text()))
 	if f.code.Is("60014") { // requests too frequent
 		return &venue.RetryError{Err: err, After: 10 * time.Second}
 	}
@@ -430,7 +430,7 @@ func (s *session) failed(f *frame, out *venue.Output) error {
 		out.Unused("venue_error")
 		return nil
 	}
-	out.Refused = append(out.Refused, venue.Refusal{Symbol: st.symbol, Reason: clip(words)})
+	out.Refused = append(out.Refused, venue.Refusal{Symbol: st.symbol, Reason: venue.Clip(words)})
 	delete(s.streams, native)
 	return s.again(f.id.Text(), native, out)
 }
