@@ -157,12 +157,20 @@ func (b *Book) symbol(name market.Symbol, feed string) *symbol {
 		b.left++
 		return nil
 	}
-	s = newSymbol(name, feed)
+	s = &symbol{name: name, feed: feed, calendar: b.calendar(name)}
 	b.symbols[name] = s
 	f := b.feed(feed)
 	f.symbols = append(f.symbols, s)
 	b.attach(s)
 	return s
+}
+
+// calendar returns the trading days of a symbol, nil when none are known.
+func (b *Book) calendar(name market.Symbol) *market.Calendar {
+	if b.calendars == nil {
+		return nil
+	}
+	return b.calendars.For(name.Venue())
 }
 
 func (b *Book) feed(name string) *feedClock {
@@ -214,11 +222,7 @@ func (b *Book) tick(feed string, f *feedClock, e *market.Entry) {
 	}
 	f.now = max(f.now, e.Event)
 	if e.Kind == market.KindTrade {
-		var calendar *market.Calendar
-		if b.calendars != nil {
-			calendar = b.calendars.For(s.name.Venue())
-		}
-		s.trade(e, calendar)
+		s.trade(e)
 		b.look(s, f.now, nil)
 	} else {
 		s.quote(e)
@@ -246,7 +250,7 @@ func (b *Book) look(s *symbol, now market.Time, touches func(*Program) bool) {
 		if touches != nil && !touches(w.rule.when) && (w.rule.until == nil || !touches(w.rule.until)) && !(w.met && w.rule.For > 0) {
 			continue
 		}
-		if !w.observe(now) || !b.open(w.rule, s, now) {
+		if !w.observe(now) || !isOpen(w.rule, s, now) {
 			continue
 		}
 		for _, v := range w.views() {
@@ -256,15 +260,15 @@ func (b *Book) look(s *symbol, now market.Time, touches func(*Program) bool) {
 	}
 }
 
-// open reports whether a rule may fire now.
-func (b *Book) open(r *Rule, s *symbol, now market.Time) bool {
+// isOpen reports whether a rule may fire now.
+func isOpen(r *Rule, s *symbol, now market.Time) bool {
 	if r.expires != 0 && now >= r.expires {
 		return false
 	}
-	if r.Session == "" || b.calendars == nil {
+	if r.Session == "" || s.calendar == nil {
 		return true
 	}
-	session, ok := b.calendars.For(s.name.Venue()).SessionAt(now)
+	session, ok := s.calendar.SessionAt(now)
 	return ok && session.Kind == market.SessionRegular
 }
 

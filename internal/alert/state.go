@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -20,7 +21,7 @@ var ErrState = errors.New("state of alerts can't be read")
 func (b *Book) State() []byte {
 	w := &writer{buf: []byte{stateVersion}}
 	w.count(len(b.feeds))
-	for _, name := range sorted(b.feeds) {
+	for _, name := range slices.Sorted(maps.Keys(b.feeds)) {
 		w.text(name)
 		w.time(b.feeds[name].now)
 		w.count(len(b.feeds[name].symbols))
@@ -29,15 +30,6 @@ func (b *Book) State() []byte {
 		}
 	}
 	return w.buf
-}
-
-func sorted[V any](m map[string]V) []string {
-	list := make([]string, 0, len(m))
-	for name := range m {
-		list = append(list, name)
-	}
-	slices.Sort(list)
-	return list
 }
 
 // Restore makes a book, whose rules were set before, know what State said. Of rules that were not there then, or were others, nothing
@@ -130,8 +122,8 @@ func (b *Book) read(r *reader, s *symbol) {
 	for _, d := range []*market.Decimal{&s.bid, &s.ask, &s.open, &s.settle, &s.close} {
 		*d = r.decimal()
 	}
-	if s.days && b.calendars != nil {
-		s.day = b.calendars.For(s.name.Venue()).Day(s.last.event)
+	if s.calendar = b.calendar(s.name); s.days && s.calendar != nil {
+		s.day = s.calendar.Day(s.last.event)
 	}
 	for range r.count() {
 		x := newWindow(r.time())

@@ -21,30 +21,27 @@ type symbol struct {
 	quoted bool
 	gap    bool // ticks may be missing before the one at hand
 
-	day    market.Day     // the trading day of last
-	days   bool           // day is known
-	open   market.Decimal // the first price of its regular session, when opened
-	opened bool
-	settle market.Decimal // the newest price of it
-	close  market.Decimal // the last price of the regular session before, when closed
-	closed bool
+	calendar *market.Calendar // of its venue; nil when none is known
+	day      market.Day       // the trading day of last
+	days     bool             // day is known
+	open     market.Decimal   // the first price of its regular session, when opened
+	opened   bool
+	settle   market.Decimal // the newest price of it
+	close    market.Decimal // the last price of the regular session before, when closed
+	closed   bool
 
 	windows  []*window  // of all rules together, each length once
 	averages []*average // the same
 	watches  []*watch   // the rules that watch it, in the order of their ids
 }
 
-func newSymbol(name market.Symbol, feed string) *symbol {
-	return &symbol{name: name, feed: feed}
-}
-
 // trade takes in a trade. It is the last one unless a later one came before it.
-func (s *symbol) trade(e *market.Entry, calendar *market.Calendar) {
+func (s *symbol) trade(e *market.Entry) {
 	p := point{e.Event, e.Price, e.Size}
 	s.clock = max(s.clock, e.Event)
 	if !s.traded || e.Event >= s.last.event {
-		if calendar != nil {
-			s.turn(e, calendar)
+		if s.calendar != nil {
+			s.turn(e)
 		}
 		s.last, s.price, s.seq, s.traded = p, e.Price.Float64(), e.Seq, true
 	}
@@ -57,12 +54,12 @@ func (s *symbol) trade(e *market.Entry, calendar *market.Calendar) {
 }
 
 // turn keeps the trading days: the open of a day is its first trade in the regular session, its close the last one there.
-func (s *symbol) turn(e *market.Entry, calendar *market.Calendar) {
+func (s *symbol) turn(e *market.Entry) {
 	if !s.days || !s.day.Contains(e.Event) {
 		if s.opened {
 			s.close, s.closed = s.settle, true
 		}
-		s.day, s.days, s.opened = calendar.Day(e.Event), true, false
+		s.day, s.days, s.opened = s.calendar.Day(e.Event), true, false
 	}
 	if session, ok := s.day.SessionAt(e.Event); !ok || session.Kind != market.SessionRegular {
 		return
